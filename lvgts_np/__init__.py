@@ -1,0 +1,1 @@
+"""Latent Value Gradients with Temporal Shortcuts (LVGTS) and LM-SVG, in NumPy and autograd."""

@@ -1,0 +1,214 @@
+"""One run's numbers: every field with its source, a preset a task, and what is wrong with a value."""
+
+import dataclasses
+import difflib
+import json
+import math
+from dataclasses import dataclass
+
+TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
+ALGOS = ("lvgts", "lm_svg")
+
+CHOICES = {
+    "task": TASKS,
+    "algo": ALGOS,
+    "pendulum_version": ("v0", "v1"),
+    "combine": ("mlp", "add"),
+    "topk_rule": ("paper", "sab"),
+    "store": ("before", "after"),
+}
+
+
+class ConfigError(ValueError):
+    """A user's mistake: one line that says what, where, and what would be right."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """A complete run. Immutable; `preset` starts one, `replace` changes it, both check it."""
+
+    # What is run
+    task: str = "dummy_pmt"  # [§4.1]
+    algo: str = "lvgts"  # [§3.2], or "lm_svg" [§3.1]
+    # The task [§4.1, §4.2]
+    t1: int = 3  # [§4.2] the remember phase is t < t1 (T2)
+    t2: int = 10  # [§4.2] the distractor is t1 <= t <= t2, the recall phase t > t2 (T2)
+    T: int = 15  # [§4.2] steps in an episode, t = 0..T-1
+    c: float = 0.5  # [§4.2] reward of a perfect recall action
+    a_m: float = 1.0  # [§4.1] the action that shows o_m without noise (T4)
+    sigma: float = 1.0  # [§4.1] noise of the remember observations (T4)
+    a_max: float = 3.0  # actions lie in (-a_max, a_max) (T6)
+    pendulum_version: str = "v0"  # [§4.1] Gym's Pendulum-v0 or -v1 (T7)
+    distractor_scale: float = 0.1  # share of the pendulum's reward in the objective (T8)
+    # The model [§3, A.3]
+    N: int = 4  # [§4.2] gradients are truncated every N steps
+    k: int = 3  # [§4.2] memories attended at each step
+    H: int = 16  # latent size (M12)
+    hidden: int = 64  # hidden units of every MLP (M12)
+    combine: str = "mlp"  # how query and memory make the latent (M1)
+    truncate_encoder: bool = True  # the encoder's recurrence is truncated too (M3)
+    topk_rule: str = "paper"  # [Alg. 2] threshold of the attention (M4)
+    store: str = "before"  # a latent enters the memory before or after its detach (M8)
+    # Model learning [A.2]
+    alpha_reward: float = 20.0  # [Eq. 7] (M11)
+    alpha_decoder: float = 1.0  # [Eq. 7] (M11)
+    alpha_transition: float = 1.0  # [Eq. 7] (M11)
+    model_steps: int = 10  # Adam steps an iteration
+    model_batch: int = 128  # episodes in a mini-batch
+    model_lr: float = 3e-3  # falls linearly to a tenth
+    replay_episodes: int = 10_000  # the last episodes that mini-batches are drawn from
+    # Policy learning [Alg. 1]
+    policy_lr: float = 1e-3
+    warmup_iterations: int = 80  # the model alone learns before the policy follows it
+    clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
+    # The loop
+    episodes: int = 19_200
+    episodes_per_iteration: int = 32
+    eval_every: int = 10  # iterations
+    eval_episodes: int = 256
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def iterations(self):
+        return math.ceil(self.episodes / self.episodes_per_iteration)
+
+    @property
+    def alphas(self):
+        return self.alpha_reward, self.alpha_decoder, self.alpha_transition
+
+    @property
+    def encoder(self):
+        """Keyword arguments of `model.encode`."""
+        N = self.N if self.truncate_encoder else self.T
+        return {"N": N, "k": self.k, "rule": self.topk_rule}
+
+    def replace(self, **changes):
+        """A copy with some fields changed; ConfigError names a field that does not exist."""
+        for name in changes:
+            if name not in FIELDS:
+                raise ConfigError(f"unknown field {name!r}{did_you_mean(name, FIELDS)}")
+        return dataclasses.replace(self, **changes)
+
+
+FIELDS = {field.name: field.type for field in dataclasses.fields(Config)}
+
+# What a task changes of the defaults above.
+PRESETS = {
+    "dummy_pmt": {},
+    "dummy_amt": {},
+    "pendulum_pmt": {"warmup_iterations": 200},
+    "pendulum_amt": {"warmup_iterations": 200},
+}
+
+# What --smoke changes of any run: everything is exercised, nothing is learned.
+SMOKE = {
+    "hidden": 16,
+    "model_steps": 2,
+    "model_batch": 16,
+    "warmup_iterations": 2,
+    "episodes": 48,
+    "episodes_per_iteration": 8,
+    "eval_every": 2,
+    "eval_episodes": 16,
+}
+
+
+def preset(task, **changes):
+    """The settings of a task with some fields changed."""
+    if task not in PRESETS:
+        raise ConfigError(f"unknown task {task!r}{did_you_mean(task, TASKS)}")
+    return Config().replace(**{"task": task, **PRESETS[task], **changes})
+
+
+def did_you_mean(word, words):
+    """'; did you mean X?' for the nearest of words, or '; one of ...' where none is near."""
+    near = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; one of {', '.join(words)}"
+
+
+# The least value of each number that has one, and whether that value itself is allowed.
+LEAST = {
+    "t1": (1, True), "sigma": (0, True), "a_max": (0, False), "distractor_scale": (0, True),
+    "N": (1, True), "k": (1, True), "H": (1, True), "hidden": (1, True),
+    "alpha_reward": (0, True), "alpha_decoder": (0, True), "alpha_transition": (0, True),
+    "model_steps": (1, True), "model_batch": (1, True), "model_lr": (0, False),
+    "replay_episodes": (1, True), "policy_lr": (0, False), "warmup_iterations": (0, True),
+    "clip_norm": (0, False), "episodes": (1, True), "episodes_per_iteration": (1, True),
+    "eval_every": (1, True), "eval_episodes": (1, True),
+}  # fmt: skip
+
+
+def check(config):
+    """ConfigError for the first value that cannot be run."""
+    for name, kind in FIELDS.items():
+        check_type(name, kind, getattr(config, name))
+    for name, (least, allowed) in LEAST.items():
+        value = getattr(config, name)
+        if value < least or (value == least and not allowed):
+            bound = f">= {least}" if allowed else f"> {least}"
+            raise ConfigError(f"{name} = {value}: must be {bound}")
+    if config.distractor_scale > 1:
+        raise ConfigError(f"distractor_scale = {config.distractor_scale}: must be in [0, 1]")
+    if config.t1 >= config.t2:
+        raise ConfigError(f"t1 = {config.t1}, t2 = {config.t2}: t1 must be < t2")
+    if config.T <= config.t2 + 1:
+        raise ConfigError(
+            f"T = {config.T}, t2 = {config.t2}: T must be >= t2 + 2, or no step is left to recall"
+        )
+    if config.replay_episodes < config.episodes_per_iteration:
+        raise ConfigError(
+            f"replay_episodes = {config.replay_episodes}: must hold at least one iteration "
+            f"({config.episodes_per_iteration} episodes)"
+        )
+
+
+def check_type(name, kind, value):
+    """ConfigError unless value is of the field's kind, finite, and one of its choices."""
+    fits = isinstance(value, kind) or (kind is float and type(value) is int)
+    if not fits or (kind is int and isinstance(value, bool)):
+        expected = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+        raise ConfigError(f"{name} = {value!r}: must be {expected[kind]}")
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{name} = {value}: must be a finite number")
+    if name in CHOICES and value not in CHOICES[name]:
+        raise ConfigError(f"unknown {name} {value!r}{did_you_mean(value, CHOICES[name])}")
+
+
+def parse(name, text):
+    """The value of field `name` from what a user typed, "0.5" or "true"; ConfigError if unfit."""
+    if name not in FIELDS:
+        raise ConfigError(f"unknown field {name!r}{did_you_mean(name, FIELDS)}")
+    kind = FIELDS[name]
+    if kind is bool:
+        value = {"true": True, "false": False}.get(text.lower(), text)
+    else:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = text
+    check_type(name, kind, value)
+    return value
+
+
+def save(config, path):
+    """Write a complete config as JSON, one field a line, reloadable by `load`."""
+    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+
+
+def load(path):
+    """The Config in a JSON file that `save` wrote; ConfigError names the file and the fault."""
+    try:
+        fields = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"config {path}: {error}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"config {path}: must be one JSON object of fields")
+    missing = [name for name in FIELDS if name not in fields]
+    if missing:
+        raise ConfigError(f"config {path}: field {missing[0]!r} is missing")
+    try:
+        return Config().replace(**fields)
+    except ConfigError as error:
+        raise ConfigError(f"config {path}: {error}") from error

@@ -1,0 +1,98 @@
+"""Policy improvement on real trajectories, replayed through the model. [Alg. 1, second loop]
+
+The noise that makes model and policy reproduce what really happened is inferred once and held
+fixed; the trajectory is then a function of the policy alone, and so is its return. LVGTS and LM-SVG
+differ by one argument, `recall`: what the transition reads from memory.
+"""
+
+from typing import NamedTuple
+
+import autograd.numpy as np
+import numpy as onp
+
+from lvgts_np.attention import remember
+from lvgts_np.autodiff import detach
+from lvgts_np.model import act, encode, policy, reward, transition
+
+
+class Inferred(NamedTuple):
+    """What a real trajectory fixes for its replay, all constants. [Alg. 1]"""
+
+    h_0: onp.ndarray  # (S, B, H), first latent
+    w: list  # w_t (S, B, t), the real attention, t = 0..T-1
+    xi: list  # ξ_t (S, B, H), transition noise, t = 0..T-2
+    eta: list  # η_t (S, B, A), policy noise, t = 0..T-1
+
+
+def infer(phi, theta, o, a, u, encoder, recall):
+    """The noise under which model and policy reproduce a real trajectory. [Alg. 1, line 14]
+
+    ξ_t = h_{t+1} - f(h_t, h_m^{t+1}, a_t),    η_t = (u_t - μ(h_t)) / σ(h_t)
+
+    o (T, S, B, O), a and pre-squash u (T, S, B, A); encoder holds the keyword arguments of
+    `encode`; recall is `read` (LVGTS) or `read_nothing` (LM-SVG).
+    """
+    h, w = encode(phi, o, a, **encoder)
+    xi, memory = [], None
+    for t in range(len(h) - 1):
+        memory = remember(memory, h[t])
+        # DEVIATION: Algorithm 1 makes h_{t+1} with w_t; §3.2 makes it with w_{t+1}, i <= t. (M7)
+        h_m = recall(w[t + 1], memory)
+        # UNSPECIFIED: how ξ is inferred; the additive residual, so the replay is exact. (M9)
+        xi.append(h[t + 1] - transition(phi, h[t], h_m, a[t]))
+    eta = []
+    for h_t, u_t in zip(h, u, strict=True):
+        # DEVIATION: Algorithm 1 replays the η_t that was drawn; the encoder was trained since,
+        # and only the inferred η_t gives the real action again. (M10)
+        mean, std = policy(theta, h_t)
+        eta.append((u_t - mean) / std)
+    return Inferred(*detach([h[0], w, xi, eta]))
+
+
+def replay(phi, pi, inferred, N, recall, store="before"):
+    """Replay under the current policy, gradients cut every N steps. [Alg. 1, lines 10-23]
+
+    â_t = π(ĥ_t, η_t),   r̂_t = r(ĥ_t, â_t),   ĥ_{t+1} = f(ĥ_t, h_m, â_t) + ξ_t
+
+    pi(h_t, t) is the policy with its noise; recall(w_t, memory) is `read` or `read_nothing`;
+    store says if a latent enters the memory before or after its detach.
+    Returns lists over t: r̂_t (S, B, 1), ĥ_t (S, B, H), â_t (S, B, A).
+    Line numbers are those of Algorithm 1, one a statement.
+    """
+    T = len(inferred.eta)
+    h_hat = [inferred.h_0]  # line 10
+    memory = remember(None, inferred.h_0)  # line 11
+    r_hat, a_hat = [], []  # line 12: the terms of G
+    carry = inferred.h_0
+    for t in range(T):  # line 13
+        a_hat.append(pi(carry, t))  # line 16
+        r_hat.append(reward(phi, carry, a_hat[t]))  # lines 16, 18
+        if t + 1 == T:
+            break
+        h_m = recall(inferred.w[t + 1], memory)  # line 15
+        h_hat.append(transition(phi, carry, h_m, a_hat[t]) + inferred.xi[t])  # line 17
+        # DEVIATION: Algorithm 1 counts from 1; 0-based, the states 4, 8, 12 are cut for N = 4, and
+        # the carry that line 20 calls h_t is h_{t+1}. (M8)
+        carry = detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]  # lines 19-21
+        # DEVIATION: line 22 stores what line 20 detached; a shortcut to such a state would carry
+        # no gradient, so the memory keeps its graph. (M8)
+        memory = remember(memory, h_hat[t + 1] if store == "before" else carry)  # line 22
+    return r_hat, h_hat, a_hat
+
+
+def imagined_return(theta, phi, inferred, a_max, rollout):
+    """G: the predicted return of the replay, mean over episodes, (S,). [Alg. 1, lines 18, 24]
+
+    G = Σ_t r̂_t
+
+    rollout holds the keyword arguments N, recall and store of `replay`. No gradient reaches phi
+    when theta is what is differentiated.
+    """
+    r_hat, _, _ = replay(phi, policy_replay(theta, inferred, a_max), inferred, **rollout)
+    G = sum(r_hat)  # (S, B, 1)
+    return np.sum(G, axis=(-2, -1)) / G.shape[-2]
+
+
+def policy_replay(theta, inferred, a_max):
+    """π_θ with the inferred noise, as `replay` calls it: (ĥ_t, t) -> â_t. [Alg. 1, line 16]"""
+    return lambda h_t, t: act(theta, h_t, inferred.eta[t], a_max)[0]

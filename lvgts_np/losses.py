@@ -1,0 +1,44 @@
+"""The three losses that train the model. [A.2, Eq. 7]"""
+
+import autograd.numpy as np
+
+from lvgts_np.autodiff import detach
+from lvgts_np.model import decode, encode, reward, transition
+
+
+def model_losses(phi, o, a, r, encoder, recall):
+    """Reward, decoder and transition loss, each one number a seed. [A.2]
+
+    L_rew = ½ [r(h_t, a_t) - r_t]²
+    L_decoder = ½ |d(h_t) - o_t|²
+    L_trans = ½ |f(SG(h_t), SG(h_m^{t+1}), a_t) - SG(h_{t+1})|²
+
+    o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
+    of `encode`; recall is `read` (LVGTS) or `read_nothing` (LM-SVG). Each loss (S,) is the
+    mean over episodes and steps of the sum over features.
+    """
+    h, w = encode(phi, o, a, **encoder)
+    h_all, a_all = tall(h), tall(a)
+    loss_reward = half_square(reward(phi, h_all, a_all) - tall(r))
+    loss_decoder = half_square(decode(phi, h_all) - tall(o))
+    h, w = detach(h), detach(w)
+    h_m = [recall(w[t], np.stack(h[:t], axis=-2)) for t in range(1, len(h))]
+    # DEVIATION: A.2 writes f without its memory argument; §3.2 has it. (M11)
+    predicted = transition(phi, tall(h[:-1]), tall(h_m), tall(a[:-1]))
+    return loss_reward, loss_decoder, half_square(predicted - tall(h[1:]))
+
+
+def total_loss(losses, alphas):
+    """L_models = α_rew L_rew + α_decoder L_decoder + α_trans L_trans, (S,). [Eq. 7]"""
+    return sum(alpha * loss for alpha, loss in zip(alphas, losses, strict=True))
+
+
+def tall(x):
+    """T arrays (S, B, F) as one batch (S, T·B, F): what has no recurrence needs no loop."""
+    return np.concatenate(list(x), axis=-2)
+
+
+def half_square(error):
+    """½ Σ_features error², averaged over the batch; error (S, B, F), returns (S,)."""
+    # UNSPECIFIED: the reductions. (M11)
+    return np.sum(error * error, axis=(-2, -1)) / (2.0 * error.shape[-2])

@@ -1,0 +1,139 @@
+"""The five maps of the method: encoder b, decoder d, transition f, reward r, policy π. [Eq. 2, 3]
+
+Parameters are flat dicts of arrays with a leading seed axis: phi holds the model ("b.q", "b.W",
+"b.c", "d", "f", "r"), theta the policy ("pi"). What has no recurrence may be called with all time
+steps at once, as one taller batch.
+"""
+
+import autograd.numpy as np
+import numpy as onp
+
+from lvgts_np.attention import read, remember, scores, topk_weights
+from lvgts_np.autodiff import detach, tanh
+from lvgts_np.nets import clip, init_mlp, mlp
+
+LOG_STD = (-4.0, 1.0)  # bounds of the policy's log-std (M10)
+
+
+def encode_step(phi, oa_t, h_tm1, memory, k, rule):
+    """One step of the encoder b. [Eq. 3, Alg. 2]
+
+    q_t = MLP_ψ(o_t a_{t-1}, h_{t-1}),   w_t = att(q_t, h_{i<t}),   h_m = Σ_i w_t[i] h_i,
+    h_t = tanh(q_t + MLP(q_t, h_m))
+
+    oa_t = (o_t, a_{t-1}) is (S, B, O+A), h_tm1 (S, B, H), memory (S, B, t, H) or None at t = 0;
+    k and rule as in `topk_weights`. Returns h_t (S, B, H) and w_t (S, B, t).
+    """
+    q_t = mlp(phi, "b.q", np.concatenate((oa_t, h_tm1), axis=-1))
+    # DEVIATION: Algorithm 2 lets i run to t; a state cannot attend itself before it exists. (M6)
+    if memory is None:
+        w_t, h_m = onp.zeros(h_tm1.shape[:-1] + (0,)), onp.zeros_like(h_tm1)
+    else:
+        w_t = topk_weights(scores(q_t, phi["b.W"], memory), k, rule)
+        h_m = read(w_t, memory)
+    # UNSPECIFIED: the latent's range; tanh keeps it bounded. (M2)
+    return tanh(q_t + combine(phi, q_t, h_m)), w_t
+
+
+def combine(phi, q_t, h_m):
+    """What the memory adds to the query: an MLP of both, or h_m itself where phi has none."""
+    # DEVIATION: Algorithm 2 returns ĥ_t + h_m; the switch "add" keeps that sum. (M1)
+    if "b.c.W1" not in phi:
+        return h_m
+    return mlp(phi, "b.c", np.concatenate((q_t, h_m), axis=-1))
+
+
+def encode(phi, o, a, N, k, rule="paper"):
+    """Encoder b over whole episodes, its recurrence detached every N steps. [Eq. 3, §4.2]
+
+    h_t = b(h_{t-1}, h_m, o_t, a_{t-1}),   h_{-1} = a_{-1} = 0,   h_{t-1} ← Detach(h_{t-1}) at N | t
+
+    o (T, S, B, O), a (T, S, B, A). Returns lists over t of h_t (S, B, H) and w_t (S, B, t). The
+    memory read is never detached. N >= T leaves the recurrence whole.
+    """
+    h, w, memory = [], [], None
+    a_tm1 = onp.zeros_like(a[0])
+    h_tm1 = onp.zeros(o[0].shape[:-1] + (phi["b.W"].shape[-1],), dtype=o[0].dtype)
+    for t in range(len(o)):
+        # UNSPECIFIED: whether §4.2's truncation also holds for the encoder; it does, in phase
+        # with Algorithm 1's detach, and this is what makes the attention look back. (M3)
+        if t % N == 0:
+            h_tm1 = detach(h_tm1)
+        oa_t = np.concatenate((o[t], a_tm1), axis=-1)
+        h_t, w_t = encode_step(phi, oa_t, h_tm1, memory, k, rule)
+        memory = remember(memory, h_t)
+        h.append(h_t)
+        w.append(w_t)
+        h_tm1, a_tm1 = h_t, a[t]
+    return h, w
+
+
+def decode(phi, h):
+    """Decoder d: the observation that a latent stands for. [Eq. 2]
+
+    ô_t = d(h_t)        h (S, B, H), returns (S, B, O).
+    """
+    return mlp(phi, "d", h)
+
+
+def transition(phi, h_t, h_m, a_t):
+    """Latent transition f, with the memory that the next latent will read. [§3.2]
+
+    ĥ_{t+1} = f(ĥ_t, ĥ_m^{t+1}, a_t)        h_t, h_m (S, B, H), a_t (S, B, A), returns (S, B, H).
+    """
+    return mlp(phi, "f", np.concatenate((h_t, h_m, a_t), axis=-1))
+
+
+def reward(phi, h_t, a_t):
+    """Reward model r. [Eq. 2]
+
+    r̂_t = r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
+    """
+    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1))
+
+
+def policy(theta, h_t):
+    """Mean and standard deviation of the policy's pre-squash action. [Alg. 1, π_θ]
+
+    (μ, log σ) = MLP(h_t),  log σ clipped to [-4, 1]        h_t (S, B, H), returns 2 x (S, B, A).
+    """
+    # UNSPECIFIED: the policy's distribution; Gaussian, squashed by `squash`. (M10)
+    out = mlp(theta, "pi", h_t)
+    A = out.shape[-1] // 2
+    return out[..., :A], np.exp(clip(out[..., A:], *LOG_STD))
+
+
+def squash(u, a_max):
+    """The action of a pre-squash action. [§4.1]
+
+    a = a_max tanh(u / a_max)
+    """
+    # UNSPECIFIED: the action range; (-a_max, a_max). (T6)
+    return a_max * tanh(u / a_max)
+
+
+def act(theta, h_t, eta_t, a_max):
+    """The reparameterised policy: a_t = squash(μ(h_t) + σ(h_t) η_t). [Alg. 1, π_θ(h_t, η_t)]
+
+    h_t (S, B, H), eta_t (S, B, A); returns a_t and the pre-squash u_t, both (S, B, A).
+    """
+    mean, std = policy(theta, h_t)
+    u_t = mean + std * eta_t
+    return squash(u_t, a_max), u_t
+
+
+def init_model(rng, O, A, H, hidden, combine_mlp=True):
+    """Fresh model parameters phi of one seed, leading axis 1. combine_mlp: M1's switch."""
+    phi = init_mlp(rng, "b.q", O + A + H, hidden, H)
+    phi["b.W"] = rng.standard_normal((1, H, H)) / onp.sqrt(H)
+    phi |= init_mlp(rng, "d", H, hidden, O)
+    phi |= init_mlp(rng, "f", H + H + A, hidden, H)
+    phi |= init_mlp(rng, "r", H + A, hidden, 1)
+    if combine_mlp:
+        phi |= init_mlp(rng, "b.c", H + H, hidden, H)
+    return phi
+
+
+def init_policy(rng, H, A, hidden):
+    """Fresh policy parameters theta of one seed; the last layer is zero, so u_t = η_t. (T4)"""
+    return init_mlp(rng, "pi", H, hidden, 2 * A, last=0.0)
