@@ -1,4 +1,4 @@
-"""What an action can be blamed for: predicted rewards differentiated by earlier actions. [Fig. 1]"""
+"""What an action is to blame for: predicted rewards differentiated by earlier actions. [Fig. 1]"""
 
 import autograd.numpy as np
 import numpy as onp

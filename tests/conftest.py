@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from hypothesis import settings  # noqa: E402
+from hypothesis import settings
 
 settings.register_profile("quick", deadline=None, max_examples=30, derandomize=True)
 settings.register_profile("long", deadline=None, max_examples=1000)

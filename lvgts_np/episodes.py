@@ -1,0 +1,47 @@
+"""Real episodes: collecting them, and the replay they are drawn from. [Alg. 1, lines 2-9]"""
+
+import numpy as np
+
+from lvgts_np.tasks import play
+
+
+def collect(task, agent, noise, eta=None):
+    """Play whole episodes with the agent; -> Episodes and the pre-squash actions (T, S, B, A).
+
+    noise (from `Task.draw`, seeds stacked) is the task's, eta (T, S, B, A) the policy's; without
+    it the policy acts by its mean.
+    """
+    agent.reset()
+    draws = iter(np.zeros(task.T) if eta is None else eta)
+    episodes = play(task, noise, lambda o_t: agent.act(o_t, next(draws)))
+    return episodes, np.stack(agent.u)
+
+
+def training_reward(episodes, distractor_scale):
+    """The reward that G sums, (T, S, B, 1): recall, and the distractor's share. [§4.1]"""
+    # DEVIATION: §4.2's maximum of 2 leaves no room for the pendulum's reward, about -37. (T8)
+    return (episodes.r_recall + distractor_scale * episodes.r_distractor)[..., None]
+
+
+class Replay:
+    """The last episodes of each seed of a stack: D of Algorithm 1, as a ring."""
+
+    def __init__(self, capacity):
+        self.capacity, self.size, self.next, self.columns = capacity, 0, 0, None
+
+    def add(self, *columns):
+        """Append episodes: arrays (T, S, B, features), always in the same order."""
+        B = columns[0].shape[2]
+        if self.columns is None:
+            self.columns = [np.zeros(x.shape[:2] + (self.capacity,) + x.shape[3:]) for x in columns]
+        slots = (self.next + np.arange(B)) % self.capacity
+        for ring, x in zip(self.columns, columns, strict=True):
+            ring[:, :, slots] = x
+        self.next = (self.next + B) % self.capacity
+        self.size = min(self.size + B, self.capacity)
+
+    def sample(self, rngs, B):
+        """B episodes of each seed, uniform with replacement, one generator a seed: columns."""
+        index = np.stack([rng.integers(self.size, size=B) for rng in rngs])  # (S, B)
+        seed = np.arange(len(rngs))[:, None]
+        return [ring[:, seed, index] for ring in self.columns]

@@ -1,0 +1,189 @@
+"""Algorithm 1: collect episodes, fit the model, improve the policy; one stack of seeds."""
+
+import time
+
+import autograd.numpy as np
+import numpy as onp
+
+from lvgts_np.agent import Agent
+from lvgts_np.attention import read, read_nothing
+from lvgts_np.autodiff import value_and_grad
+from lvgts_np.credit import phase_credit
+from lvgts_np.episodes import Replay, collect, training_reward
+from lvgts_np.imagine import imagined_return, infer
+from lvgts_np.losses import model_losses, total_loss
+from lvgts_np.measures import attention_share, credit_rms, mean_return
+from lvgts_np.model import init_model, init_policy
+from lvgts_np.optim import adam_init, adam_step, clip_norm, global_norm
+from lvgts_np.tasks import Task
+
+# What the transition reads from memory: the whole difference between the algorithms. [§3.2]
+RECALL = {"lvgts": read, "lm_svg": read_nothing}
+STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
+LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
+
+
+class Trainer:
+    """A stack of seeds that learn side by side, each as if it were alone.
+
+    seeds are the stack's numbers; iteration counts what is done. frozen[s] says where and why
+    the seed at position s stopped: its parameters stay as they last were.
+    """
+
+    def __init__(self, config, seeds):
+        self.config, self.seeds, self.iteration, self.frozen = config, list(seeds), 0, {}
+        self.task = make_task(config)
+        self.streams = [make_streams(seed) for seed in self.seeds]
+        self.recall = RECALL[config.algo]
+        self.rollout = {"N": config.N, "recall": self.recall, "store": config.store}
+        initial = [self._initial(streams["weights"]) for streams in self.streams]
+        self.phi, self.theta = (stack(trees) for trees in zip(*initial, strict=True))
+        self.adam_phi, self.adam_theta = adam_init(self.phi), adam_init(self.theta)
+        self.replay = Replay(config.replay_episodes)
+        self.interval = []  # what the log averages over: one dict an iteration
+        self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)
+
+    def _initial(self, rng):
+        c, O, A = self.config, self.task.O, self.task.A
+        phi = init_model(rng, O, A, c.H, c.hidden, c.combine == "mlp")
+        return phi, init_policy(rng, c.H, A, c.hidden)
+
+    def iterate(self):
+        """One pass of Algorithm 1's outer loop. Non-finite seeds are frozen, the others go on."""
+        with onp.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            episodes, u = self._timed("collect", self._collect)  # lines 2-8
+            for _ in range(self.config.model_steps):
+                self._timed("model", self._fit_model)  # line 9
+            # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, or it
+            # walks away on credit that is not there yet.
+            if self.iteration >= self.config.warmup_iterations:
+                self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
+        self.iteration += 1
+
+    def evaluate(self):
+        """The columns of the log that are due now, each (S,), and a fresh interval."""
+        with onp.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            row = self._timed("evaluate", self._evaluate)
+        for name in self.interval[0]:
+            row[name] = sum(entry[name] for entry in self.interval) / len(self.interval)
+        self.interval = []
+        return row
+
+    def probe(self, B):
+        """B fresh episodes of each seed from the evaluation stream, played without policy noise,
+        and what their replay needs: (Episodes, noise, Inferred).
+        """
+        noise = self._draw("evaluation", B)
+        episodes, u = collect(self.task, self._agent(), noise)
+        return episodes, noise, self._infer(episodes, u)
+
+    def _collect(self):
+        c = self.config
+        B = c.episodes_per_iteration
+        noise = self._draw("task", B)
+        eta = onp.stack(
+            [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
+        )  # (T, S, B, A)
+        episodes, u = collect(self.task, self._agent(), noise, eta)
+        r = training_reward(episodes, c.distractor_scale)
+        self.replay.add(episodes.o, episodes.a, r)
+        self.interval.append(
+            {
+                "return_recall": mean_return(episodes.r_recall),
+                "return_total": mean_return(episodes.r_recall + episodes.r_distractor),
+            }
+        )
+        return episodes, u
+
+    def _fit_model(self):
+        """One Adam step on the model. [A.2, Eq. 7]"""
+        c = self.config
+        o, a, r = self.replay.sample([s["batches"] for s in self.streams], c.model_batch)
+
+        def objective(phi):
+            losses = model_losses(phi, o, a, r, c.encoder, self.recall)
+            return np.sum(total_loss(losses, c.alphas)), losses
+
+        (_, losses), gradient = value_and_grad(objective)(self.phi)
+        losses = dict(zip(LOSSES, losses, strict=True))
+        # UNSPECIFIED: the optimiser; Adam, its rate falling linearly to a tenth.
+        lr = c.model_lr * (1.0 - 0.9 * self.iteration / max(c.iterations - 1, 1))
+        self.phi, self.adam_phi = self._step(self.phi, self.adam_phi, losses, gradient, lr)
+        for name, loss in losses.items():
+            entry = self.interval[-1]
+            entry[name] = entry.get(name, 0.0) + loss / c.model_steps
+
+    def _improve_policy(self, episodes, u):
+        """One Adam step up the imagined return. [Alg. 1, lines 10-24]"""
+        c = self.config
+        inferred = self._infer(episodes, u)
+
+        def objective(theta):
+            G = imagined_return(theta, self.phi, inferred, c.a_max, self.rollout)
+            return -np.sum(G), G
+
+        (_, G), gradient = value_and_grad(objective)(self.theta)
+        self.theta, self.adam_theta = self._step(
+            self.theta, self.adam_theta, {"imagined return": G}, gradient, c.policy_lr
+        )
+
+    def _step(self, params, adam, losses, gradient, lr):
+        """Adam on the clipped gradient, where a seed's losses and gradient are finite."""
+        checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(gradient)}
+        for what, values in checked.items():
+            for s in onp.flatnonzero(~onp.isfinite(values)):
+                self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
+        new, moved = adam_step(params, clip_norm(gradient, self.config.clip_norm), adam, lr)
+        if self.frozen:
+            keep = list(self.frozen)
+            for now, before in ((new, params), (moved.m, adam.m), (moved.v, adam.v)):
+                for name in now:
+                    now[name][keep] = before[name][keep]
+        return new, moved
+
+    def _evaluate(self):
+        c = self.config
+        episodes, _, inferred = self.probe(c.eval_episodes)
+        C = phase_credit(self.phi, self.theta, inferred, c.a_max, self.rollout, c.t2)
+        early, recall = credit_rms(C, c.t1)
+        return {
+            "eval_return_recall": mean_return(episodes.r_recall),
+            "eval_return_total": mean_return(episodes.r_recall + episodes.r_distractor),
+            "attention_remember": attention_share(inferred.w, c.t1, c.t2),
+            "credit_early": early,
+            "credit_recall": recall,
+        }
+
+    def _agent(self):
+        return Agent(self.phi, self.theta, self.config.k, self.config.topk_rule, self.config.a_max)
+
+    def _infer(self, episodes, u):
+        encoder = self.config.encoder
+        return infer(self.phi, self.theta, episodes.o, episodes.a, u, encoder, self.recall)
+
+    def _draw(self, stream, B):
+        return stack([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
+
+    def _timed(self, part, work, *args):
+        start = time.perf_counter()
+        result = work(*args)
+        self.seconds[part] += time.perf_counter() - start
+        return result
+
+
+def make_task(config):
+    """The Task of a Config."""
+    names = ("t1", "t2", "T", "c", "a_m", "sigma", "a_max", "pendulum_version")
+    return Task(config.task, **{name: getattr(config, name) for name in names})
+
+
+def make_streams(seed):
+    """One generator a purpose: an extra draw in one moves nothing in the others."""
+    sequences = onp.random.SeedSequence(seed).spawn(len(STREAMS))
+    return {name: onp.random.default_rng(s) for name, s in zip(STREAMS, sequences, strict=True)}
+
+
+def stack(trees, new_axis=False):
+    """Dicts of arrays, one a seed, as one dict with the seeds on the leading axis."""
+    join = onp.stack if new_axis else onp.concatenate
+    return {name: join([tree[name] for tree in trees]) for name in trees[0]}
