@@ -1,0 +1,144 @@
+"""What can be earned: the ceiling, the myopic line and the floor of a task. [§4.2]
+
+All three are expected recall returns, computed from the task: the pendulum's reward is not in
+them. (T8)
+"""
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+from scipy.stats import qmc
+
+SOBOL_LOG2 = 17  # 2^17 points: the myopic line is good to 1e-4 for t1 <= 30, sigma <= 3
+
+
+def posterior(task, o, a):
+    """Mean and variance (..., B) of o_m after the remember phase. [§4.1]
+
+    o_m ~ N(0, 1),   o_t | o_m ~ N(o_m, (a_m - a_{t-1})² σ²),  t < t₁;   in PMT the variance is 0
+
+    o (>= t1, ..., B, O), a (>= t1 - 1, ..., B, A): whole episodes will do. ValueError otherwise.
+    """
+    _check_episodes(task, o, a)
+    mean, variance = np.zeros(o.shape[1:-1]), np.ones(o.shape[1:-1])
+    for t in range(task.t1):
+        a_tm1 = a[t - 1][..., 0] if t > 0 else np.zeros_like(mean)
+        mean, variance = _update(mean, variance, o[t][..., 0], task.noise_scale(a_tm1))
+    return mean, variance
+
+
+def _update(mean, variance, o, scale):
+    """Bayes' rule for one more observation with noise of this scale: a scalar Kalman filter.
+
+    K = V / (V + s²),   m ← (1 - K) m + K o,   V ← K s²
+    """
+    total = variance + scale**2
+    # 0 / 0, something known seen without noise, teaches nothing: K = 0.
+    gain = np.divide(variance, total, out=np.zeros_like(total), where=total > 0)
+    return (1.0 - gain) * mean + gain * o, gain * scale**2
+
+
+class Oracle:
+    """The best policy, for `play`; one object plays one rollout. [§4.2]
+
+    Remembers with clip(a_m, ±a_max), leaves the pendulum alone, recalls with the posterior mean,
+    clipped too. Other remember actions may be given, as an array (>= t1, ..., B, A) or as a
+    function of o_t: random ones make this the ideal myopic agent.
+    """
+
+    def __init__(self, task, remember=None):
+        self.task, self.t, self.remember = task, 0, remember
+
+    def __call__(self, o_t):
+        if self.t == self.task.T:
+            raise ValueError("this Oracle has played its episode: make a fresh one")
+        phase = self.task.phase(self.t)
+        a_t = np.zeros_like(o_t[..., :1])  # (..., B, A)
+        if phase == "remember":
+            a_t = self._listen(o_t)
+        elif phase == "recall":
+            a_t += self._clip(self.mean)[..., None]
+        self.t += 1
+        return a_t
+
+    def _listen(self, o_t):
+        o = o_t[..., 0]
+        if self.t == 0:  # the prior, and a_{-1} = 0 (T3)
+            self.mean, self.variance, self.a_tm1 = np.zeros_like(o), np.ones_like(o), 0.0 * o
+        scale = self.task.noise_scale(self.a_tm1)
+        self.mean, self.variance = _update(self.mean, self.variance, o, scale)
+        a_t = self._remember_action(o_t)
+        self.a_tm1 = a_t[..., 0]
+        return a_t
+
+    def _remember_action(self, o_t):
+        if self.remember is None:
+            return np.full_like(o_t[..., :1], self._clip(self.task.a_m))
+        return self.remember(o_t) if callable(self.remember) else self.remember[self.t]
+
+    def _clip(self, a):
+        return np.clip(a, -self.task.a_max, self.task.a_max)
+
+
+def recall_return(task, a):
+    """Expected recall return of the best recall after remember actions a fixed beforehand. [§4.2]
+
+    p = 1 + Σ_{t<t₁} 1 / ((a_m - a_{t-1})² σ²),   m ~ N(0, 1 - 1/p) the posterior mean
+    (T - t₂ - 1) (c - 1/p - E[(|m| - a_max)₊²])
+
+    a (t1 - 1, ...), the last remember action being too late to show anything -> (...)
+    """
+    a = np.concatenate([np.zeros_like(a, shape=(1,) + a.shape[1:]), a])  # a_{-1} = 0 (T3)
+    with np.errstate(divide="ignore", over="ignore"):  # no noise: 1 / 0 = inf is its precision
+        variance = 1.0 / (1.0 + np.sum(1.0 / task.noise_scale(a) ** 2, axis=0))
+    beyond = _clipping_loss(np.sqrt(1.0 - variance), task.a_max)
+    return task.recall_steps * (task.c - variance - beyond)
+
+
+def max_return(task):
+    """The ceiling: remember actions as near a_m as they can be. [§4.2]   -> float"""
+    # DEVIATION: the paper says 2; actions within +-a_max cannot follow every o_m, nor reach an a_m
+    # beyond them, and the noise stays wherever no action is in time to lift it. (T6, T8)
+    a_star = np.clip(task.a_m, -task.a_max, task.a_max)
+    return float(recall_return(task, np.full(task.t1 - 1, a_star)))
+
+
+def myopic_return(task):
+    """The myopic line: perfect recall, remember actions of the untrained policy. [§4.2]   -> float
+
+    E[recall_return(a)],   a_t = a_max tanh(η_t / a_max),   η_t ~ N(0, 1)
+    """
+    if not task.active:
+        return max_return(task)
+    u = qmc.Sobol(task.t1 - 1, scramble=False).random_base2(SOBOL_LOG2).T  # (t1 - 1, 2^17)
+    eta = ndtri(u + 0.5 ** (SOBOL_LOG2 + 1))  # half a cell up, for the first point is 0
+    # UNSPECIFIED: the "completely random" actions; ours are those of the untrained policy. (T4)
+    return float(np.mean(recall_return(task, task.a_max * np.tanh(eta / task.a_max))))
+
+
+def floor_return(task):
+    """The floor: the best without memory is to recall 0, the prior's mean. [§4.2]   -> float
+
+    (T - t₂ - 1) (c - Var(o_m))
+    """
+    return float(task.recall_steps * (task.c - 1.0))
+
+
+def _clipping_loss(s, bound):
+    """What the bounded actions cost when m ~ N(0, s²) lies beyond them.
+
+    E[(|m| - b)₊²] = 2 ((s² + b²) Φ(-b/s) - b s φ(b/s))
+    """
+    with np.errstate(divide="ignore"):  # s = 0: Φ(-inf) = 0
+        z = bound / s
+    density = np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi)
+    return 2.0 * ((s**2 + bound**2) * ndtr(-z) - bound * s * density)
+
+
+def _check_episodes(task, o, a):
+    if np.ndim(o) < 3 or np.shape(o)[-1] != task.O or len(o) < task.t1:
+        raise ValueError(f"o has shape {np.shape(o)}: expected (>= {task.t1}, ..., B, {task.O})")
+    batch = o.shape[1:-1]
+    if np.shape(a)[1:] != batch + (task.A,) or len(a) < task.t1 - 1:
+        raise ValueError(
+            f"a has shape {np.shape(a)}: expected (>= {task.t1 - 1},) + {batch + (task.A,)}"
+        )

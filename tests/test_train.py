@@ -1,0 +1,122 @@
+"""Training: what a seed's numbers may not depend on, and what happens when one goes wrong."""
+
+import numpy as np
+import pytest
+
+from lvgts_np import train
+from lvgts_np.config import ALGOS, SMOKE, TASKS, preset
+from lvgts_np.train import Trainer
+
+
+def settings(task="dummy_amt", **changes):
+    return preset(task, **{**SMOKE, "episodes": 24, "warmup_iterations": 1, **changes})
+
+
+def learn(config, seeds):
+    """The trainer after a whole run, and the rows of its log."""
+    trainer, rows = Trainer(config, seeds), []
+    while trainer.iteration < config.iterations:
+        trainer.iterate()
+        rows.append(trainer.evaluate())
+    return trainer, rows
+
+
+def of_seed(rows, s):
+    return [{name: column[s] for name, column in row.items()} for row in rows]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("algo", ALGOS)
+def test_a_seed_learns_the_same_alone_and_in_a_stack_to_the_last_bit(task, algo):
+    config = settings(task, algo=algo, hidden=64, model_batch=128, model_steps=1)
+    alone, rows_alone = learn(config, [7])
+    stacked, rows_stacked = learn(config, [3, 7, 11])
+    assert of_seed(rows_alone, 0) == of_seed(rows_stacked, 1)
+    for name in alone.phi:
+        assert np.array_equal(alone.phi[name][0], stacked.phi[name][1])
+    for name in alone.theta:
+        assert np.array_equal(alone.theta[name][0], stacked.theta[name][1])
+
+
+def test_seeds_differ():
+    _, rows = learn(settings(), [0, 1])
+    assert of_seed(rows, 0) != of_seed(rows, 1)
+
+
+def test_the_algorithms_start_from_the_same_weights_and_meet_the_same_episodes():
+    config = settings()
+    first, second = Trainer(config, [5]), Trainer(config.replace(algo="lm_svg"), [5])
+    for name in first.phi:
+        assert np.array_equal(first.phi[name], second.phi[name])
+    first.iterate(), second.iterate()
+    for a, b in zip(first.replay.columns, second.replay.columns, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_training_lowers_the_model_loss_and_moves_the_policy_only_after_the_warm_up():
+    config = settings(episodes=320, warmup_iterations=39, model_steps=5)
+    trainer = Trainer(config, [0])
+    initial = {name: x.copy() for name, x in trainer.theta.items()}
+    losses = []
+    for _ in range(39):
+        trainer.iterate()
+        losses.append(trainer.evaluate()["loss_reward"][0])
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+    assert all(np.array_equal(initial[name], trainer.theta[name]) for name in initial)
+    trainer.iterate()
+    assert not all(np.array_equal(initial[name], trainer.theta[name]) for name in initial)
+
+
+def test_the_model_rate_falls_linearly_to_a_tenth(monkeypatch):
+    rates = []
+    step = train.adam_step
+    monkeypatch.setattr(train, "adam_step", lambda *args: rates.append(args[3]) or step(*args))
+    config = settings(warmup_iterations=99, model_steps=1)
+    learn(config, [0])
+    assert rates == pytest.approx(config.model_lr * np.linspace(1.0, 0.1, 3))
+
+
+def poison(monkeypatch, part, seed_position, at):
+    """Make one seed's `part` ("model_losses" or "imagined_return") NaN from its call `at` on."""
+    real, calls = getattr(train, part), []
+
+    def poisoned(*args):
+        calls.append(1)
+        out = real(*args)
+        bad = np.zeros(3)
+        bad[seed_position] = np.nan if len(calls) >= at else 0.0
+        return (out[0], out[1] + bad, out[2]) if part == "model_losses" else out + bad
+
+    monkeypatch.setattr(train, part, poisoned)
+
+
+@pytest.mark.parametrize(
+    ("part", "at", "text"),
+    [
+        ("model_losses", 4, "iteration 1: loss_decoder is not finite"),
+        ("imagined_return", 1, "iteration 1: imagined return is not finite"),
+    ],
+)
+def test_a_seed_that_turns_non_finite_is_frozen_and_the_others_go_on(monkeypatch, part, at, text):
+    config = settings()
+    healthy, rows_healthy = learn(config, [0, 1, 2])
+    before = Trainer(config, [0, 1, 2])
+    before.iterate()
+    poison(monkeypatch, part, 1, at)
+    hurt, rows_hurt = learn(config, [0, 1, 2])
+    assert hurt.frozen == {1: text}
+    for s in (0, 2):
+        assert of_seed(rows_hurt, s) == of_seed(rows_healthy, s)
+        for name in hurt.phi:
+            assert np.array_equal(hurt.phi[name][s], healthy.phi[name][s])
+    for name in hurt.theta:  # the policy as it was before the bad step
+        assert np.array_equal(hurt.theta[name][1], before.theta[name][1])
+    assert all(np.isfinite(x).all() for x in hurt.phi.values())
+    assert all(np.isfinite(x).all() for x in (*hurt.adam_phi.m.values(), *hurt.adam_phi.v.values()))
+
+
+def test_a_model_that_explodes_is_frozen_without_a_warning():
+    config = settings(model_lr=1e200, clip_norm=1e300)
+    trainer, _ = learn(config, [0])
+    assert "not finite" in trainer.frozen[0]
+    assert all(np.isfinite(x).all() for x in trainer.phi.values())
