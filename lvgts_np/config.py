@@ -1,9 +1,10 @@
-"""One run's numbers: every field with its source, a preset a task, and what is wrong with a value."""
+"""One run's numbers: each field with its source, a preset a task, what is wrong with a value."""
 
 import dataclasses
 import difflib
 import json
 import math
+import sys
 from dataclasses import dataclass
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
@@ -84,7 +85,7 @@ class Config:
         N = self.N if self.truncate_encoder else self.T
         return {"N": N, "k": self.k, "rule": self.topk_rule}
 
-    def replace(self, **changes):
+    def replace(self, /, **changes):
         """A copy with some fields changed; ConfigError names a field that does not exist."""
         for name in changes:
             if name not in FIELDS:
@@ -124,8 +125,9 @@ def preset(task, **changes):
 
 def did_you_mean(word, words):
     """'; did you mean X?' for the nearest of words, or '; one of ...' where none is near."""
-    near = difflib.get_close_matches(str(word), list(words), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; one of {', '.join(words)}"
+    lower = {known.lower(): known for known in words}
+    near = difflib.get_close_matches(str(word).lower(), list(lower), n=1, cutoff=0.5)
+    return f"; did you mean {lower[near[0]]!r}?" if near else f"; one of {', '.join(words)}"
 
 
 # The least value of each number that has one, and whether that value itself is allowed.
@@ -138,12 +140,17 @@ LEAST = {
     "clip_norm": (0, False), "episodes": (1, True), "episodes_per_iteration": (1, True),
     "eval_every": (1, True), "eval_episodes": (1, True),
 }  # fmt: skip
+MOST = 10**9  # of any number, either side of 0: far beyond it sizes and squares overflow
+KINDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a word"}
 
 
 def check(config):
     """ConfigError for the first value that cannot be run."""
     for name, kind in FIELDS.items():
-        check_type(name, kind, getattr(config, name))
+        value = getattr(config, name)
+        check_type(name, kind, value)
+        if kind in (int, float) and abs(value) > MOST:
+            raise ConfigError(f"{name} = {value}: must be between -{MOST} and {MOST}")
     for name, (least, allowed) in LEAST.items():
         value = getattr(config, name)
         if value < least or (value == least and not allowed):
@@ -166,12 +173,15 @@ def check(config):
 
 def check_type(name, kind, value):
     """ConfigError unless value is of the field's kind, finite, and one of its choices."""
-    fits = isinstance(value, kind) or (kind is float and type(value) is int)
-    if not fits or (kind is int and isinstance(value, bool)):
-        expected = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
-        raise ConfigError(f"{name} = {value!r}: must be {expected[kind]}")
-    if kind is float and not math.isfinite(value):
-        raise ConfigError(f"{name} = {value}: must be a finite number")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    fits = {
+        int: number and isinstance(value, int),
+        float: number and abs(value) <= sys.float_info.max,  # False for nan and inf
+        bool: isinstance(value, bool),
+        str: isinstance(value, str),
+    }
+    if not fits[kind]:
+        raise ConfigError(f"{name} = {value!r}: must be {KINDS[kind]}")
     if name in CHOICES and value not in CHOICES[name]:
         raise ConfigError(f"unknown {name} {value!r}{did_you_mean(value, CHOICES[name])}")
 
@@ -188,6 +198,8 @@ def parse(name, text):
             value = kind(text)
         except ValueError:
             value = text
+        if kind is float and value in (math.inf, -math.inf):
+            value = text  # quote "1e400" as it was typed
     check_type(name, kind, value)
     return value
 
@@ -200,15 +212,31 @@ def save(config, path):
 def load(path):
     """The Config in a JSON file that `save` wrote; ConfigError names the file and the fault."""
     try:
-        fields = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"config {path}: {error}") from error
-    if not isinstance(fields, dict):
-        raise ConfigError(f"config {path}: must be one JSON object of fields")
-    missing = [name for name in FIELDS if name not in fields]
-    if missing:
-        raise ConfigError(f"config {path}: field {missing[0]!r} is missing")
-    try:
-        return Config().replace(**fields)
+        return _complete(_read_object(path))
     except ConfigError as error:
         raise ConfigError(f"config {path}: {error}") from error
+
+
+def _read_object(path):
+    """The JSON object in a file, as a dict."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{error.strerror}; must be a file like a run's config.json") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"byte {error.start} is no text; must be JSON in UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{error}; must be JSON like a run's config.json") from error
+    if not isinstance(content, dict):
+        raise ConfigError("must be one JSON object of fields, like a run's config.json")
+    return content
+
+
+def _complete(fields):
+    """A Config of exactly these fields. An unknown name comes first: it may explain a missing."""
+    config = Config().replace(**fields)
+    missing = [name for name in FIELDS if name not in fields]
+    if missing:
+        default = json.dumps(getattr(Config(), missing[0]))
+        raise ConfigError(f"field {missing[0]!r} is missing; its default is {default}")
+    return config

@@ -1,0 +1,212 @@
+"""The command line: flags make one Config, each seed gives one result line, a mistake one line."""
+
+import argparse
+import contextlib
+import dataclasses
+import sys
+from pathlib import Path
+
+from lvgts_np.config import (
+    ALGOS,
+    CHOICES,
+    FIELDS,
+    MOST,
+    PRESETS,
+    SMOKE,
+    TASKS,
+    Config,
+    ConfigError,
+    did_you_mean,
+    load,
+    parse,
+    preset,
+)
+
+PROG = "run.py"
+COMMANDS = ("train",)
+
+
+def whole_number(least):
+    """argparse's type for a whole number that is not below least."""
+
+    def convert(text):
+        with contextlib.suppress(ValueError):
+            if least <= int(text) <= MOST:
+                return int(text)
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number from {least} to {MOST}, not {text!r}"
+        )
+
+    return convert
+
+
+# No type for --task, --algo, --episodes: they are fields, and the config checks those.
+OPTIONS = {
+    "--task": {"help": f"{', '.join(TASKS)}; not needed with --config"},
+    "--algo": {"help": f"{' or '.join(ALGOS)} (default: {Config.algo})"},
+    "--seeds": {
+        "type": whole_number(1), "default": 1, "metavar": "N",
+        "help": "how many, trained side by side (default: 1)",
+    },
+    "--first-seed": {
+        "type": whole_number(0), "default": 0, "metavar": "S",
+        "help": "the seeds are S, S+1, ... (default: 0)",
+    },
+    "--episodes": {"metavar": "E", "help": f"to train for (default: {Config.episodes})"},
+    "--set": {
+        "nargs": "+", "action": "extend", "default": [], "metavar": "FIELD=VALUE",
+        "help": "change fields of the config, listed below",
+    },
+    "--config": {
+        "type": Path, "metavar": "FILE",
+        "help": "the config.json of a run, in place of the task's defaults",
+    },
+    "--out": {
+        "type": Path, "default": Path("results"), "metavar": "FOLDER",
+        "help": "where to write (default: results)",
+    },
+    "--force": {"action": "store_true", "help": "write over an earlier run"},
+    "--smoke": {"action": "store_true", "help": "some seconds of everything; nothing is learned"},
+    "--quiet": {"action": "store_true", "help": "no progress, only the result lines"},
+}  # fmt: skip
+
+
+def main(argv=None):
+    """The exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
+    try:
+        return train(parse_arguments(argv))
+    except SystemExit as done:  # --help
+        return done.code
+    except ConfigError as mistake:
+        return say(mistake, 2)
+    except KeyboardInterrupt:
+        return say("interrupted", 130)
+    except MemoryError as error:
+        return say(f"out of memory: {error or 'this run is too large'}", 1)
+    except OSError as error:
+        return say(error, 1)
+
+
+def say(message, code):
+    """One line on stderr, whatever the message quotes; returns the exit code."""
+    print(f"{PROG}: {' '.join(str(message).splitlines())}", file=sys.stderr)
+    return code
+
+
+def train(args):
+    """Run what the arguments ask for and report it."""
+    config = make_config(args)
+    seeds = list(range(args.first_seed, args.first_seed + args.seeds))
+    from lvgts_np import runs  # heavy; here, so that help and mistakes are answered at once
+
+    try:
+        summaries = runs.run(config, seeds, args.out, force=args.force, quiet=args.quiet)
+    except runs.OutputError as error:
+        raise ConfigError(error) from error
+    return report(config, args.out, summaries)
+
+
+def report(config, out, summaries):
+    """A line on stdout for each seed that finished, then one on stderr for each that froze."""
+    frozen = [summary for summary in summaries if summary.get("frozen")]
+    for summary in summaries:
+        if not summary.get("frozen"):
+            print(result_line(config, out, summary))
+    sys.stdout.flush()
+    for summary in frozen:
+        folder = seed_folder(config, out, summary)
+        say(f"seed {summary['seed']} stopped: {summary['frozen']} -> {folder}", 1)
+    return 1 if frozen else 0
+
+
+def result_line(config, out, summary):
+    return (
+        "{task} {algo} seed {seed}: recall return {final_eval_return_recall:z.2f} "
+        "of {max_return:z.2f} (myopic {myopic_return:z.2f}), attention on the remember phase "
+        "{attention_remember:.2f}, {wall_s:.0f} s -> {folder}"
+    ).format(
+        **{**summary, "task": config.task, "algo": config.algo},
+        folder=seed_folder(config, out, summary),
+    )
+
+
+def seed_folder(config, out, summary):
+    return out / config.task / config.algo / f"seed_{summary['seed']}"
+
+
+def make_config(args):
+    """The Config of the arguments: preset or file, then --smoke, then --set, then the flags."""
+    flags = {name: getattr(args, name) for name in ("task", "algo", "episodes")}
+    flags = {name: parse(name, text) for name, text in flags.items() if text is not None}
+    changes = dict(parse_assignment(text) for text in args.set)
+    for name in ("task", "algo"):
+        if name in flags and flags[name] != changes.get(name, flags[name]):
+            raise ConfigError(
+                f"--{name} {flags[name]} and --set {name}={changes[name]}: give only one of them"
+            )
+    changes = {**(SMOKE if args.smoke else {}), **changes, **flags}
+    if args.config is not None:
+        return load(args.config).replace(**changes)
+    if "task" not in changes:
+        raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}")
+    return preset(**changes)
+
+
+def parse_assignment(text):
+    """Field and value of "field=value"."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text!r}: must be field=value, such as N=4")
+    return name, parse(name, value)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is a ConfigError, not two lines and an exit."""
+
+    def error(self, message):
+        raise ConfigError(f"{message.removeprefix('argument ')}; see {PROG} --help")
+
+
+def parse_arguments(argv):
+    """argparse's namespace; ConfigError for what is no option and no sub-command."""
+    parser = Parser(
+        PROG,
+        f"{PROG} [train] --task TASK [options]",
+        "Train an agent, one for each seed; writes FOLDER/TASK/ALGO/seed_S.",
+        fields_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --seed 3 is not --seeds 3
+    )
+    for name, keywords in OPTIONS.items():
+        parser.add_argument(name, **keywords)
+    # The sub-command is taken from the rest: argparse finds an optional one only in front.
+    args, rest = parser.parse_known_args(argv)
+    for word in rest:
+        if word not in COMMANDS:
+            raise ConfigError(unknown_argument(word))
+    return args
+
+
+def unknown_argument(word):
+    """What is wrong with a word that is neither an option nor an option's value."""
+    if not word.startswith("-"):
+        return f"unknown sub-command {word!r}{did_you_mean(word, COMMANDS)}"
+    option, _, value = word.partition("=")
+    field = option.lstrip("-")
+    if field in FIELDS:
+        return f"unknown option {option!r}; did you mean '--set {field}={value or '...'}'?"
+    return f"unknown option {option!r}{did_you_mean(option, OPTIONS)}"
+
+
+def fields_help():
+    """The fields of --set with their defaults, and what a task changes of them."""
+    lines = ["fields and their defaults (lvgts_np/config.py says what each is):"]
+    for name, value in dataclasses.asdict(Config()).items():
+        words = [f"  {name}={str(value).lower() if isinstance(value, bool) else value}"]
+        words += [f"(one of {', '.join(CHOICES[name])})"] if name in CHOICES else []
+        words += [
+            f"({task}: {changes[name]})" for task, changes in PRESETS.items() if name in changes
+        ]
+        lines.append(" ".join(words))
+    lines.append("a later --set wins over an earlier one, a flag over --set, --set over --smoke")
+    return "\n".join(lines)
