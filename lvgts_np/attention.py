@@ -5,7 +5,6 @@ import numpy as onp
 
 from lvgts_np.autodiff import detach
 
-RULES = ("paper", "sab")
 MARGIN = 1e-3  # what the lowest of M <= k scores keeps (M5)
 SAB_EPS = 1e-7  # added to the threshold in the released SAB code (M4)
 

@@ -7,13 +7,15 @@ import math
 import sys
 from dataclasses import dataclass
 
-TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
+from lvgts_np.pendulum import VERSIONS
+from lvgts_np.tasks import TASKS
+
 ALGOS = ("lvgts", "lm_svg")
 
 CHOICES = {
     "task": TASKS,
     "algo": ALGOS,
-    "pendulum_version": ("v0", "v1"),
+    "pendulum_version": VERSIONS,
     "combine": ("mlp", "add"),
     "topk_rule": ("paper", "sab"),
     "store": ("before", "after"),

@@ -24,6 +24,7 @@ FILES = (
     "credit.csv", "credit_episodes.csv", "episode.csv", "summary.json",
 )  # fmt: skip
 PACKAGES = ("numpy", "scipy", "autograd", "matplotlib", "tqdm")
+SILENCE = 60.0  # s between two lines of progress where there is no terminal
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
@@ -59,7 +60,7 @@ def run(settings, seeds, out, force=False, quiet=False):
     summaries = [summary(trainer, s, rows, wall_s) for s, rows in enumerate(history)]
     for path, numbers in zip(folders, summaries, strict=True):
         write_json(path / "summary.json", numbers)
-    figures.draw(folder)
+    figures.draw(folder, like=seeds[0])
     return summaries
 
 
@@ -99,11 +100,21 @@ def train(trainer, folders, history, quiet):
 
 
 def progress(iterations, label, quiet):
-    """range(iterations) with a bar on a terminal, else with a line a minute."""
-    terminal = sys.stderr.isatty()
-    line = None if terminal else "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left\n"
-    seconds = 0.1 if terminal else 60.0
-    return tqdm(range(iterations), label, disable=quiet, mininterval=seconds, bar_format=line)
+    """range(iterations) with a bar on a terminal, elsewhere with a line a minute on stderr."""
+    if quiet or sys.stderr.isatty():
+        yield from tqdm(range(iterations), label, disable=quiet)
+        return
+    form = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
+    start = said = time.monotonic()
+    for iteration in range(iterations):
+        yield iteration
+        now = time.monotonic()
+        if now - said >= SILENCE:
+            said = now
+            line = tqdm.format_meter(
+                iteration + 1, iterations, now - start, prefix=label, bar_format=form
+            )
+            print(line, file=sys.stderr, flush=True)
 
 
 def log(trainer, folders, history):

@@ -1,0 +1,178 @@
+"""The command line end to end: what a run leaves on disk."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from lvgts_np import runs, train
+from lvgts_np.agent import Agent
+from lvgts_np.cli import main
+from lvgts_np.config import load
+from lvgts_np.episodes import collect
+from lvgts_np.train import Trainer
+
+FOLDER_FILES = {
+    "config.json", "versions.json", "log.csv", "summary.json", "checkpoint.npz", "timing.csv",
+    "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv",
+}  # fmt: skip
+PICTURES = {"learning_curve", "attention", "credit", "episode"}
+LOG = (
+    "iteration,episodes,return_recall,return_total,eval_return_recall,eval_return_total,"
+    "loss_reward,loss_decoder,loss_transition,attention_remember,credit_early,credit_recall"
+)
+
+
+def smoke(out, *words, task="dummy_amt", set_=()):
+    changes = ("hidden=8", "episodes=24", "eval_every=2", *set_)
+    argv = ["--task", task, "--smoke", "--quiet", "--out", str(out), "--set", *changes]
+    return main([*argv, *words])
+
+
+def rows(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("task", ["dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt"])
+@pytest.mark.parametrize("algo", ["lvgts", "lm_svg"])
+def test_every_task_and_algorithm_leaves_the_promised_files(tmp_path, capsys, task, algo):
+    assert smoke(tmp_path, "--algo", algo, task=task) == 0
+    folder = tmp_path / task / algo
+    assert {p.name for p in (folder / "seed_0").iterdir()} == FOLDER_FILES
+    named = {f"{name}.{kind}" for name in PICTURES for kind in ("png", "csv")}
+    assert {p.name for p in folder.iterdir()} == named | {"seed_0"}
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{task} {algo} seed 0: recall return ")
+    assert out.count("\n") == 1
+    assert err == ""
+
+
+def test_the_log_and_the_summary_agree(tmp_path):
+    smoke(tmp_path, task="pendulum_amt")
+    folder = tmp_path / "pendulum_amt" / "lvgts" / "seed_0"
+    assert (folder / "log.csv").read_text().splitlines()[0] == LOG
+    log, summary = rows(folder / "log.csv"), json.loads((folder / "summary.json").read_text())
+    assert [(row["iteration"], row["episodes"]) for row in log] == [("2", "16"), ("3", "24")]
+    for name in ("eval_return_recall", "eval_return_total"):
+        assert summary[f"final_{name}"] == float(log[-1][name])
+    assert summary["attention_remember"] == float(log[-1]["attention_remember"])
+    assert summary["episodes"] == 24
+    assert summary["max_return"] > summary["myopic_return"] > summary["floor_return"]
+    assert float(log[0]["eval_return_total"]) < float(log[0]["eval_return_recall"])  # the pendulum
+
+
+def test_the_same_seed_writes_the_same_log_alone_stacked_and_again(tmp_path):
+    assert smoke(tmp_path / "alone", "--first-seed", "4") == 0
+    assert smoke(tmp_path / "again", "--first-seed", "4") == 0
+    assert smoke(tmp_path / "stack", "--first-seed", "3", "--seeds", "3") == 0
+    read = lambda name, file: (tmp_path / name / "dummy_amt/lvgts/seed_4" / file).read_bytes()  # noqa: E731
+    for file in ("log.csv", "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv"):
+        assert read("alone", file) == read("again", file) == read("stack", file)
+    other = tmp_path / "stack/dummy_amt/lvgts/seed_5/log.csv"
+    assert other.read_bytes() != read("stack", "log.csv")
+
+
+def test_a_saved_config_repeats_the_run(tmp_path):
+    smoke(tmp_path / "a", "--algo", "lm_svg", set_=["N=3", "store=after"])
+    made = tmp_path / "a/dummy_amt/lm_svg/seed_0"
+    assert main(["--config", str(made / "config.json"), "--out", str(tmp_path / "b")]) == 0
+    again = tmp_path / "b/dummy_amt/lm_svg/seed_0"
+    assert (made / "log.csv").read_bytes() == (again / "log.csv").read_bytes()
+
+
+def test_lm_svg_credit_from_recall_to_remember_is_exactly_zero_in_the_file(tmp_path):
+    for algo, zero in (("lm_svg", True), ("lvgts", False)):
+        smoke(tmp_path, "--algo", algo)
+        table = rows(tmp_path / "dummy_amt" / algo / "seed_0" / "credit.csv")
+        late = [float(r["rms"]) for r in table if int(r["j"]) > 10 and int(r["i"]) < 3]
+        assert len(late) == 12
+        assert (max(late) == 0.0) == zero
+
+
+def test_a_used_folder_is_refused_and_force_overwrites_it(tmp_path, capsys):
+    assert smoke(tmp_path) == 0
+    log = tmp_path / "dummy_amt/lvgts/seed_0/log.csv"
+    before = log.read_bytes()
+    assert smoke(tmp_path, "--seeds", "2") == 2
+    assert "holds a run already" in capsys.readouterr().err
+    assert not (tmp_path / "dummy_amt/lvgts/seed_1").exists()
+    assert log.read_bytes() == before
+    assert smoke(tmp_path, "--force", set_=["N=2"]) == 0
+    assert log.read_bytes() != before
+
+
+def test_an_output_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, capsys):
+    (tmp_path / "file").write_text("kept")
+    assert smoke(tmp_path / "file" / "out") == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "cannot write to" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_interrupted_run_keeps_its_log_and_an_agent_that_acts(tmp_path, monkeypatch, capsys):
+    iterate = Trainer.iterate
+
+    def interrupted(trainer):
+        if trainer.iteration == 2:
+            raise KeyboardInterrupt
+        iterate(trainer)
+
+    monkeypatch.setattr(Trainer, "iterate", interrupted)
+    assert smoke(tmp_path) == 130
+    assert capsys.readouterr().err.count("\n") == 1
+    folder = tmp_path / "dummy_amt/lvgts/seed_0"
+    assert len(rows(folder / "log.csv")) == 1
+    assert Agent.load(folder).act(np.zeros((2, 1))).shape == (2, 1)
+
+
+def test_a_frozen_seed_is_reported_and_the_others_results_stand(tmp_path, monkeypatch, capsys):
+    losses, bad = train.model_losses, np.array([0.0, np.inf])
+
+    def poisoned(*args):
+        reward, decoder, transition = losses(*args)
+        return reward + bad, decoder, transition
+
+    monkeypatch.setattr(train, "model_losses", poisoned)
+    assert smoke(tmp_path, "--seeds", "2") == 1
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert "seed 0" in out
+    assert "seed 1 stopped: iteration 0: loss_reward is not finite" in err
+    folder = tmp_path / "dummy_amt/lvgts/seed_1"
+    assert json.loads((folder / "summary.json").read_text())["frozen"]
+    assert np.isfinite(Agent.load(folder).act(np.ones((1, 1)))).all()
+    monkeypatch.undo()
+    assert smoke(tmp_path / "healthy") == 0
+    healthy = tmp_path / "healthy/dummy_amt/lvgts/seed_0/log.csv"
+    assert healthy.read_bytes() == (tmp_path / "dummy_amt/lvgts/seed_0/log.csv").read_bytes()
+
+
+def test_a_loaded_agent_acts_as_the_trained_one_did(tmp_path):
+    smoke(tmp_path)
+    folder = tmp_path / "dummy_amt/lvgts/seed_0"
+    trainer = Trainer(load(folder / "config.json"), [0])
+    while trainer.iteration < trainer.config.iterations:
+        trainer.iterate()
+    noise = trainer.task.draw(np.random.default_rng(1), 3)
+    stacked = {name: x[None] for name, x in noise.items()}
+    played, _ = collect(trainer.task, trainer._agent(), stacked)
+    agent, (state, o_t) = Agent.load(folder), trainer.task.reset(noise)
+    for t in range(trainer.task.T):
+        a_t = agent.act(o_t)
+        assert np.array_equal(a_t, played.a[t, 0])
+        state, o_t, _, _ = trainer.task.step(state, a_t)
+
+
+def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
+    assert list(runs.progress(3, "dummy_pmt lvgts", quiet=False)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""  # less than a minute
+    monkeypatch.setattr(runs, "SILENCE", 0.0)
+    assert list(runs.progress(2, "dummy_pmt lvgts", quiet=True)) == [0, 1]
+    assert capsys.readouterr().err == ""
+    list(runs.progress(2, "dummy_pmt lvgts", quiet=False))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("dummy_pmt lvgts: 1 of 2, ")
+    assert second.startswith("dummy_pmt lvgts: 2 of 2, ")
