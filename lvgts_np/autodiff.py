@@ -39,6 +39,26 @@ def tanh(x):
 defvjp(tanh, lambda y, x: lambda g: g * (1.0 - y * y))
 
 
+@primitive
+def checked(x, name):
+    """x, whose gradient must have its shape and dtype; autograd would cast and broadcast it."""
+    return x
+
+
+def same_kind(y, x, name):
+    def vjp(g):
+        if g.shape != x.shape or g.dtype != x.dtype:
+            raise TypeError(
+                f"gradient of {name} is {g.shape} {g.dtype}, its parameter {x.shape} {x.dtype}"
+            )
+        return g
+
+    return vjp
+
+
+defvjp(checked, same_kind, None)
+
+
 def value_and_grad(f):
     """(f(params), ∂f/∂params) of a scalar f of a dict of arrays; f may return (scalar, extra).
 
@@ -54,7 +74,7 @@ def value_and_grad(f):
         extra = []
 
         def of_arrays(arrays):
-            out = f(dict(zip(names, arrays, strict=True)))
+            out = f({n: checked(x, n) for n, x in zip(names, arrays, strict=True)})
             if isinstance(out, tuple):
                 extra.append(detach(out[1]))
                 return out[0]
@@ -62,12 +82,6 @@ def value_and_grad(f):
 
         vjp, value = make_vjp(of_arrays)(tuple(params.values()))
         gradient = dict(zip(names, vjp(onp.ones_like(value)), strict=True))
-        for name, g in gradient.items():
-            if g.shape != params[name].shape or g.dtype != params[name].dtype:
-                raise TypeError(
-                    f"gradient of {name} is {g.shape} {g.dtype}, "
-                    f"its parameter {params[name].shape} {params[name].dtype}"
-                )
         return ((value, extra[0]) if extra else value), gradient
 
     return evaluate

@@ -15,7 +15,7 @@ def clip(x, low, high):
     """min(max(x, low), high) for numbers low < high (derivative 0 from the bound on)."""
     value = detach(x)
     inside = (value > low) & (value < high)
-    return x * inside + low * (value <= low) + high * (value >= high)
+    return x * inside + onp.clip(value, low, high) * ~inside
 
 
 def mlp(params, name, x):

@@ -49,7 +49,7 @@ class Trainer:
         return phi, init_policy(rng, c.H, A, c.hidden)
 
     def iterate(self):
-        """One pass of Algorithm 1's outer loop. Non-finite seeds are frozen, the others go on."""
+        """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
         with onp.errstate(over="ignore", invalid="ignore", divide="ignore"):
             episodes, u = self._timed("collect", self._collect)  # lines 2-8
             for _ in range(self.config.model_steps):

@@ -1,0 +1,92 @@
+"""Random examples of every test: sizes and switches from Hypothesis, numbers from a seed."""
+
+from typing import NamedTuple
+
+import numpy as onp
+from hypothesis import strategies as st
+
+from lvgts_np import attention, model
+from lvgts_np.imagine import infer
+
+A_MAX = 3.0
+RULES, STORES = ("paper", "sab"), ("before", "after")
+
+
+class Case(NamedTuple):
+    """Sizes, switches and the seed of every random number of one example."""
+
+    S: int = 2
+    B: int = 2
+    T: int = 6
+    O: int = 2
+    A: int = 1
+    H: int = 3
+    hidden: int = 5
+    k: int = 2
+    N: int = 3
+    encoder_N: int = 2
+    rule: str = "paper"
+    store: str = "before"
+    lm_svg: bool = False
+    combine_mlp: bool = True
+    scale: float = 1.0
+    seed: int = 0
+
+    @property
+    def encoder(self):
+        return {"N": self.encoder_N, "k": self.k, "rule": self.rule}
+
+    @property
+    def recall(self):
+        return attention.read_nothing if self.lm_svg else attention.read
+
+    @property
+    def rollout(self):
+        return {"N": self.N, "recall": self.recall, "store": self.store}
+
+    @property
+    def rng(self):
+        return onp.random.default_rng(self.seed)
+
+
+def cases(**fixed):
+    """Hypothesis strategy of cases; `fixed` pins or replaces fields."""
+    ranges = {"S": (1, 2), "B": (1, 3), "T": (2, 8), "O": (1, 3), "A": (1, 2), "H": (1, 4)}
+    ranges |= {"hidden": (1, 5), "k": (1, 9), "N": (1, 9), "encoder_N": (1, 9)}
+    fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
+    fields |= {"rule": st.sampled_from(RULES), "store": st.sampled_from(STORES)}
+    fields |= {"lm_svg": st.booleans(), "combine_mlp": st.booleans()}
+    fields |= {"scale": st.integers(-3, 0).map(lambda e: 2.0**e)}
+    fields |= {"seed": st.integers(0, 2**32 - 1)}
+    for name, value in fixed.items():
+        fields[name] = value if isinstance(value, st.SearchStrategy) else st.just(value)
+    return st.builds(Case, **fields)
+
+
+def random_like(rng, params, S, scale):
+    """Parameters shaped like those of one seed, for S seeds, every entry non-zero."""
+    return {
+        name: scale * rng.standard_normal((S,) + x.shape[1:]) / onp.sqrt(x.shape[-2])
+        for name, x in params.items()
+    }
+
+
+def random_model(case, rng):
+    """phi and theta with every weight and bias random."""
+    sizes = (case.O, case.A, case.H, case.hidden)
+    phi = model.init_model(rng, *sizes, combine_mlp=case.combine_mlp)
+    theta = model.init_policy(rng, case.H, case.A, case.hidden)
+    return [random_like(rng, params, case.S, case.scale) for params in (phi, theta)]
+
+
+def random_episode(case, rng):
+    """o, a, u, r of shape (T, S, B, .); a is what u is squashed to."""
+    o, u, r = (rng.standard_normal((case.T, case.S, case.B, F)) for F in (case.O, case.A, 1))
+    return o, model.squash(u, A_MAX), u, r
+
+
+def random_replay(case, rng):
+    """phi, theta and what `infer` finds on a random episode under them."""
+    phi, theta = random_model(case, rng)
+    o, a, u, _ = random_episode(case, rng)
+    return phi, theta, infer(phi, theta, o, a, u, case.encoder, case.recall)

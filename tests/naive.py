@@ -1,0 +1,145 @@
+"""The paper's equations once more, for one seed and one episode, in complex scalars and loops.
+
+Imported by tests only, importing nothing of the package. A number's imaginary part carries its
+derivative (complex step), branches look at the real part and `stop` drops the imaginary one, so
+these loops give values and truncated derivatives.
+"""
+
+import cmath
+import math
+
+
+def seed_of(params, s):
+    """Parameters of seed s as nested lists."""
+    return {name: x[s].tolist() for name, x in params.items()}
+
+
+def stop(v):
+    return [complex(x).real for x in v]
+
+
+def dot(x, y):
+    return sum(a * b for a, b in zip(x, y, strict=True))
+
+
+def column(W, j):
+    return [row[j] for row in W]
+
+
+def relu(x):
+    return x if complex(x).real > 0 else 0.0
+
+
+def clip(x, low, high):
+    real = complex(x).real
+    return low if real <= low else high if real >= high else x
+
+
+def mlp(p, name, x):
+    W1, b1, W2, b2 = (p[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
+    hidden = [relu(dot(x, column(W1, j)) + b1[0][j]) for j in range(len(b1[0]))]
+    return [dot(hidden, column(W2, j)) + b2[0][j] for j in range(len(b2[0]))]
+
+
+def topk(s, k, rule):
+    """Weights by sorting: the (k+1)-th largest is subtracted (`sab`: the k-th, plus 1e-7)."""
+    ranked = sorted(s, key=lambda x: complex(x).real, reverse=True)
+    if len(s) <= k:
+        excess = [x - ranked[-1] + 1e-3 for x in s]
+    else:
+        threshold = ranked[k] if rule == "paper" else ranked[k - 1] + 1e-7
+        excess = [relu(x - threshold) for x in s]
+    if all(x == 0.0 for x in excess):
+        excess = [float(complex(x).real == complex(ranked[0]).real) for x in s]
+    return [x / sum(excess) for x in excess]
+
+
+def score(q, W, h):
+    """q . (W h) / sqrt(H)"""
+    key = [dot(row, h) for row in W]
+    return dot(q, key) / math.sqrt(len(q))
+
+
+def read(w, memory):
+    """sum_i w_i h_i"""
+    H = len(memory[0])
+    return [sum(w_i * h_i[d] for w_i, h_i in zip(w, memory, strict=True)) for d in range(H)]
+
+
+def encode(p, o, a, N, k, rule):
+    """Eq. 3 for t = 0..T-1, h_{t-1} stopped where N divides t."""
+    H, A = len(p["b.W"]), len(a[0])
+    h, w = [], []
+    for t in range(len(o)):
+        h_tm1 = h[t - 1] if t > 0 else [0.0] * H
+        if t % N == 0:
+            h_tm1 = stop(h_tm1)
+        q = mlp(p, "b.q", [*o[t], *(a[t - 1] if t > 0 else [0.0] * A), *h_tm1])
+        w_t = topk([score(q, p["b.W"], h_i) for h_i in h], k, rule) if t > 0 else []
+        h_m = read(w_t, h) if t > 0 else [0.0] * H
+        added = mlp(p, "b.c", [*q, *h_m]) if "b.c.W1" in p else h_m
+        h.append([cmath.tanh(x + y) for x, y in zip(q, added, strict=True)])
+        w.append(w_t)
+    return h, w
+
+
+def losses(p, o, a, r, encoder, lm_svg):
+    """A.2: reward, decoder and transition loss of one episode, means over its steps."""
+    h, w = encode(p, o, a, **encoder)
+    T = len(h)
+    reward = sum((mlp(p, "r", [*h[t], *a[t]])[0] - r[t][0]) ** 2 for t in range(T))
+    decoder = sum(square(mlp(p, "d", h[t]), o[t]) for t in range(T))
+    h, w = [stop(h_t) for h_t in h], [stop(w_t) for w_t in w]
+    trans = 0.0
+    for t in range(T - 1):
+        h_m = [0.0] * len(h[0]) if lm_svg else read(w[t + 1], h[: t + 1])
+        trans += square(mlp(p, "f", [*h[t], *h_m, *a[t]]), h[t + 1])
+    return 0.5 * reward / T, 0.5 * decoder / T, 0.5 * trans / (T - 1)
+
+
+def square(x, y):
+    return sum((a - b) ** 2 for a, b in zip(x, y, strict=True))
+
+
+def policy(p, h):
+    out = mlp(p, "pi", h)
+    A = len(out) // 2
+    return out[:A], [cmath.exp(clip(x, -4.0, 1.0)) for x in out[A:]]
+
+
+def act(p, h, eta, a_max):
+    mean, std = policy(p, h)
+    u = [m + s * e for m, s, e in zip(mean, std, eta, strict=True)]
+    return [a_max * cmath.tanh(x / a_max) for x in u], u
+
+
+def infer(p, pi, o, a, u, encoder, lm_svg):
+    """w, xi and eta of Algorithm 1, line 14, and the latents that they were inferred on."""
+    h, w = encode(p, o, a, **encoder)
+    xi, eta = [], []
+    for t in range(len(h)):
+        mean, std = policy(pi, h[t])
+        eta.append([(x - m) / s for x, m, s in zip(u[t], mean, std, strict=True)])
+        if t + 1 < len(h):
+            h_m = [0.0] * len(h[0]) if lm_svg else read(w[t + 1], h[: t + 1])
+            f = mlp(p, "f", [*h[t], *h_m, *a[t]])
+            xi.append([x - y for x, y in zip(h[t + 1], f, strict=True)])
+    return h, w, xi, eta
+
+
+def replay(p, act_at, h_0, w, xi, N, store, lm_svg):
+    """Algorithm 1's second loop; act_at(h, t) is the action. Rewards, latents, actions."""
+    carry, memory = h_0, [h_0]
+    r_hat, h_hat, a_hat = [], [h_0], []
+    for t in range(len(xi) + 1):
+        a_t = act_at(carry, t)
+        a_hat.append(a_t)
+        r_hat.append(mlp(p, "r", [*carry, *a_t])[0])
+        if t == len(xi):
+            return r_hat, h_hat, a_hat
+        h_m = [0.0] * len(h_0) if lm_svg else read(w[t + 1], memory)
+        f = mlp(p, "f", [*carry, *h_m, *a_t])
+        latent = [x + y for x, y in zip(f, xi[t], strict=True)]
+        carry = stop(latent) if (t + 1) % N == 0 else latent
+        memory = [*memory, latent if store == "before" else carry]
+        h_hat.append(latent)

@@ -1,0 +1,164 @@
+"""Bugs planted in the source, one at a time: the check of the suite that is named must fail.
+
+A bug is a piece of a function's text and what it becomes. A piece that is no longer there, or there
+twice, fails the test, so that no bug goes stale.
+"""
+
+import inspect
+import sys
+from types import FunctionType
+
+import autograd.numpy as np
+import numpy as onp
+import pytest
+from autograd.extend import defvjp, primitive
+from draws import Case
+from test_attention import (
+    check_one_threshold,
+    check_scores_and_read,
+    check_scores_and_read_gradients,
+    check_topk_gradient,
+    check_topk_values,
+    check_weights_are_a_distribution,
+)
+from test_credit import check_boundary_slot, check_credit, check_myopic, check_shortcut
+from test_imagine import check_infer, check_replay, check_replay_is_exact
+from test_losses import check_losses, check_no_encoder_gradient, check_stop_gradients
+from test_model import (
+    check_branches_at_ties,
+    check_encode,
+    check_encode_gradient,
+    check_encoder_truncation,
+    check_map_gradient,
+    check_maps,
+)
+from test_optim import check_adam, check_clip
+from test_stacking import check_seeds_are_independent
+from test_value_gradients import check_same_operator
+
+from lvgts_np import attention, credit, imagine, losses, model, nets, optim, value_gradients
+from lvgts_np.autodiff import detach
+
+
+def wrong(value, *vjps):
+    """An operation with the right value and the derivative that is given."""
+    operation = primitive(value)
+    defvjp(operation, *vjps)
+    return operation
+
+
+HELPERS = {
+    "detach": detach,
+    "negative_tanh": wrong(onp.tanh, lambda y, x: lambda g: -g * (1.0 - y * y)),
+    "off": wrong(lambda x: x, lambda y, x: lambda g: g * (1.0 + 1e-6)),
+    "w_for_dw": wrong(lambda w: w, lambda y, w: lambda g: w * np.sum(g, axis=-1, keepdims=True)),
+    "add": wrong(lambda x, y: x + y, lambda z, x, y: lambda g: g, lambda z, x, y: lambda g: g),
+}
+
+CASE = Case(T=8, B=2, H=4, N=3, seed=1)
+LM_SVG = CASE._replace(T=15, N=4, lm_svg=True)
+TIED = onp.array([[1.0, 1.0, 1.0, 0.0]])
+THRESHOLD_TIED = onp.array([3.0, 2.0, 1.0, 1.0, 0.5])
+
+RULE = "order[..., M - k - 1 : M - k]"
+CUT = "detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]"
+B2 = 'np.matmul(hidden, params[name + ".W2"]) + params[name + ".b2"]'
+UNBROADCAST = 'add(np.matmul(hidden, params[name + ".W2"]), params[name + ".b2"])'
+STEP = "x - lr * (m[n] / (1 - BETA_1**t)) / (np.sqrt(v[n] / (1 - BETA_2**t)) + EPSILON)"
+
+# function, what it says, what the bug makes of it, the check that must fail, its arguments
+# fmt: off
+BUGS = [
+    (nets.relu, "> 0", ">= 0", check_branches_at_ties),
+    (nets.clip, "value > low", "value >= low", check_branches_at_ties),
+    (nets.mlp, "name + \".b1\"]", "name + \".b1\"] * 0.0", check_maps, CASE),
+    (nets.mlp, B2, B2.replace("+ params", "- params"), check_maps, CASE),
+    (nets.mlp, B2, 'np.matmul(hidden, params[name + ".W2"]) + off(params[name + ".b2"])',
+     check_map_gradient, "decode", CASE),
+    (nets.mlp, B2, UNBROADCAST, check_map_gradient, "decode", CASE),
+    (attention.topk_weights, RULE, "order[..., M - k : M - k + 1]",
+     check_topk_values, THRESHOLD_TIED[None], 2, "paper"),
+    (attention.topk_weights, "value > detach", "value >= detach",
+     check_one_threshold, THRESHOLD_TIED, 2),
+    (attention.topk_weights, "largest <= detach", "largest < detach",
+     check_weights_are_a_distribution, TIED, 2, "paper"),
+    (attention.topk_weights, "order[..., :1]) + MARGIN", "order[..., :1])",
+     check_weights_are_a_distribution, TIED[:, :1], 1, "paper"),
+    (attention.topk_weights, "(s - threshold) * survives", "(s - detach(threshold)) * survives",
+     check_topk_gradient, 0, 5, 2, "paper", 1.0, False),
+    (attention.scores, "q.shape[-1]", "memory.shape[-2]", check_scores_and_read, CASE),
+    (attention.scores, "np.matmul(q, W)", "np.matmul(q, np.swapaxes(W, -1, -2))",
+     check_scores_and_read, CASE),
+    (attention.read, "w[..., None, :]", "w_for_dw(w)[..., None, :]",
+     check_scores_and_read_gradients, CASE),
+    (model.encode, "t % N == 0", "(t + 1) % N == 0", check_encoder_truncation, CASE),
+    (model.encode, "h_tm1 = detach(h_tm1)", "pass", check_encoder_truncation, CASE),
+    (model.encode, "remember(memory, h_t)", "remember(memory, detach(h_t))",
+     check_encoder_truncation, CASE),
+    (model.encode, "h_tm1, a_tm1 = h_t, a[t]", "h_tm1 = h_t", check_encode, CASE),
+    (model.encode_step, "return tanh(", "return negative_tanh(", check_encode_gradient, CASE),
+    (model.squash, "return a_max * tanh(", "return a_max * negative_tanh(",
+     check_map_gradient, "act", CASE),
+    (model.act, "mean + std", "mean - std", check_maps, CASE),
+    (losses.model_losses, "- tall(r)", "+ tall(r)", check_losses, CASE),
+    (losses.model_losses, "h, w = detach(h), detach(w)", "pass", check_no_encoder_gradient, CASE),
+    (losses.model_losses, "reward(phi, h_all", "reward(phi, detach(h_all)",
+     check_stop_gradients, CASE),
+    (losses.half_square, "2.0 * error", "error", check_losses, CASE),
+    (imagine.infer, "h[t + 1] - transition", "h[t + 1] + transition", check_infer, CASE),
+    (imagine.infer, "(u_t - mean)", "(u_t + mean)", check_replay_is_exact, CASE, True),
+    (imagine.replay, "+ inferred.xi[t]", "- inferred.xi[t]", check_replay_is_exact, CASE, False),
+    (imagine.replay, CUT, CUT.replace("(t + 1) %", "t %"), check_replay, CASE),
+    (imagine.replay, CUT, "h_hat[t + 1]", check_replay, CASE),
+    (imagine.replay, CUT, "h_hat[t + 1]", check_myopic, LM_SVG, attention.read_nothing),
+    (imagine.replay, CUT, CUT.replace("(t + 1) % N", "(t + 1) % (N + 1)"), check_credit, CASE),
+    (imagine.replay, 'store == "before"', 'store != "before"', check_boundary_slot, 0, 8, "before"),
+    (imagine.replay, "inferred.w[t + 1], memory", "inferred.w[t + 1], detach(memory)",
+     check_shortcut, 0, "before"),
+    (imagine.replay, "reward(phi, carry", "reward(phi, detach(carry)", check_replay, CASE),
+    (imagine.imagined_return, "/ G.shape[-2]", "", check_replay, CASE),
+    (credit.credit, "pi(h, t) + nudge", "detach(pi(h, t)) + nudge", check_credit, CASE),
+    (optim.adam_step, STEP, STEP.replace("x - lr", "x + lr"), check_adam, 0, 3, 1.0),
+    (optim.adam_step, STEP, STEP.replace("BETA_2**t", "BETA_2"), check_adam, 0, 3, 1.0),
+    (optim.adam_step, "(1 - BETA_2) * g * g", "(1 - BETA_2) * g", check_adam, 0, 3, 1e-3),
+    (optim.clip_norm, "np.minimum", "np.maximum", check_clip, 0, 1.0, 1.0),
+    (optim.global_norm, "g.reshape(len(g), -1)", "g.reshape(1, -1)",
+     check_seeds_are_independent, Case(T=3), onp.float64),
+    (value_gradients.truncated_value_gradient, "i + n + 1", "i + n",
+     check_same_operator, 0, 3, 2, 5, 2, 0.5),
+    (value_gradients.truncated_value_gradient, "ds.T @ dV", "ds @ dV",
+     check_same_operator, 0, 3, 2, 5, 2, 0.5),
+    (value_gradients.n_step_value, "horizon + 1", "horizon + 2",
+     check_same_operator, 0, 3, 2, 5, 2, 0.5),
+]
+# fmt: on
+
+
+# autograd, or the check in `value_and_grad`, refuses a gradient of the wrong shape
+CAUGHT = {UNBROADCAST: (TypeError, ValueError)}
+
+
+def plant(monkeypatch, function, old, new):
+    """Put the function with `old` replaced by `new` wherever the function is known."""
+    module, source = sys.modules[function.__module__], inspect.getsource(function)
+    assert source.count(old) == 1
+    namespace = {}
+    for name, helper in HELPERS.items():
+        if not hasattr(module, name):
+            monkeypatch.setattr(module, name, helper, raising=False)
+    exec(compile(source.replace(old, new), "<planted>", "exec"), dict(vars(module)), namespace)
+    code = namespace[function.__name__].__code__
+    planted = FunctionType(code, vars(module), function.__name__, function.__defaults__)
+    for other in list(sys.modules.values()):
+        for name, value in list(vars(other).items()) if hasattr(other, "__dict__") else ():
+            if value is function and other.__name__.startswith(("lvgts_np", "test_")):
+                monkeypatch.setattr(other, name, planted)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug[0].__name__}: {bug[2]}")
+def test_the_bug_is_caught(monkeypatch, bug):
+    function, old, new, check, *args = bug
+    check(*args)
+    plant(monkeypatch, function, old, new)
+    with onp.errstate(all="ignore"), pytest.raises(CAUGHT.get(new, AssertionError)):
+        check(*args)

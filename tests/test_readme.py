@@ -1,0 +1,136 @@
+"""What the README says is so: its examples, tables, lists and numbers."""
+
+import ast
+import csv
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lvgts_np import bounds
+from lvgts_np.cli import main
+from lvgts_np.config import FIELDS, preset
+from lvgts_np.train import make_task
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SOURCES = {path.stem: path for path in (ROOT / "lvgts_np").glob("*.py")}
+
+
+def table(heading):
+    """The cells of the table under a heading, without its header."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
+
+
+def examples():
+    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_first_example_prints_what_is_said(capsys):
+    exec(compile(examples()[0], "README.md", "exec"), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == ["LVGTS credit", "LM-SVG exactly 0.0"]
+    assert all(f"`{line}`" in README for line in printed)
+
+
+def test_the_second_example_loads_an_agent_that_acts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--task", "dummy_pmt", "--smoke", "--quiet"]) == 0
+    space = {}
+    exec(compile(examples()[1], "README.md", "exec"), space)
+    assert space["a_t"].shape == (1, 1)
+    assert np.isfinite(space["a_t"]).all()
+
+
+def test_every_python_example_is_run_here():
+    assert len(examples()) == 2
+
+
+def find(name):
+    module, *attributes = name.split(".")
+    thing = importlib.import_module(f"lvgts_np.{module}")
+    for attribute in attributes:
+        thing = getattr(thing, attribute)
+    return thing
+
+
+@pytest.mark.parametrize(("tag", "code", "what"), table("Paper to code"))
+def test_the_paper_to_code_table_names_docstrings_with_that_tag(tag, code, what):
+    doc = inspect.getdoc(find(code.strip("`")))
+    tags = re.findall(r"\[([^\]]*)\]", doc)
+    assert any(tag in one for one in tags), doc
+
+
+def test_every_tagged_function_of_the_mathematics_is_in_the_table():
+    named = {row[1].strip("`").split(".")[0] for row in table("Paper to code")}
+    assert named >= {"tasks", "attention", "model", "losses", "imagine", "credit", "train"}
+
+
+def test_the_differences_are_those_that_the_code_marks():
+    listed = [row[0] for row in table("Differences from the paper")]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == marked()
+
+
+def marked():
+    """The rows named by comments that say DEVIATION: or UNSPECIFIED:."""
+    rows = set()
+    for path in SOURCES.values():
+        for comment in re.findall(r"(?:^ *# .*\n)+", path.read_text(), re.MULTILINE):
+            if "DEVIATION:" in comment or "UNSPECIFIED:" in comment:
+                rows |= set(
+                    re.findall(r"[TMA]\d+", " ".join(re.findall(r"\([TMA][^)]*\)", comment)))
+                )
+    return rows
+
+
+def test_every_switch_is_a_field():
+    switches = re.findall(r"\*\*switch\*\* `(\w+)`", README)
+    assert len(switches) == 6
+    assert set(switches) <= set(FIELDS)
+
+
+def test_the_reading_order_lists_every_file_with_its_lines_and_imports_point_up():
+    rows = table("Reading order")
+    assert {row[0].strip("`") for row in rows} == set(SOURCES)
+    seen = set()
+    for name, lines, _ in rows:
+        name = name.strip("`")
+        text = SOURCES[name].read_text()
+        assert int(lines) == len(text.splitlines()), name
+        assert imported(text) <= seen, name
+        seen.add(name)
+
+
+def imported(text):
+    """Modules of the package that a source imports."""
+    found = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module == "lvgts_np":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lvgts_np."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+def test_the_bounds_in_the_readme_are_those_of_the_tasks():
+    for task in ("dummy_pmt", "dummy_amt"):
+        t = make_task(preset(task))
+        for value in (bounds.max_return(t), bounds.myopic_return(t), bounds.floor_return(t)):
+            assert f"{value:.2f}" in README
+    assert f"{bounds.max_return(make_task(preset('dummy_amt'))):.3f}" in README
+
+
+def test_the_results_are_those_of_the_files_beside_them():
+    with (ROOT / "docs" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        cells = [f"`{row['task']}`", f"`{row['algo']}`", row["seeds"]]
+        cells += [f"{float(row[name]):.2f}" for name in ("mean", "least", "attention_remember")]
+        assert f"| {' | '.join(cells)} |" in README
+    assert rows
