@@ -283,7 +283,9 @@ def return_and_grad(theta, phi, inferred, a_max, N, shortcut, store):
                         "sbi,sbh->sibh", inferred.w[t + 1] * keep, lambda_h_m
                     )
                 else:
-                    lambda_h[:, : t + 1] += np.einsum("sbi,sbh->sibh", inferred.w[t + 1], lambda_h_m)
+                    lambda_h[:, : t + 1] += np.einsum(
+                        "sbi,sbh->sibh", inferred.w[t + 1], lambda_h_m
+                    )
         lambda_u = lambda_a * (1.0 - (a[:, t] / a_max) ** 2)
         lambda_out[:, t, :, :A] = lambda_u
         lambda_out[:, t, :, A:] = lambda_u * eta[t] * std[:, t] * inside[:, t]

@@ -7,15 +7,13 @@ import math
 import sys
 from dataclasses import dataclass
 
-from lvgts_np.pendulum import VERSIONS
-from lvgts_np.tasks import TASKS
-
+TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
 
 CHOICES = {
     "task": TASKS,
     "algo": ALGOS,
-    "pendulum_version": VERSIONS,
+    "pendulum_version": ("v0", "v1"),
     "combine": ("mlp", "add"),
     "topk_rule": ("paper", "sab"),
     "store": ("before", "after"),

@@ -13,8 +13,6 @@ import numpy as np
 
 from lvgts_np import pendulum
 
-TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
-
 
 class State(NamedTuple):
     """Where B episodes are: the step t, their noise, and the pendulum (None in dummy tasks)."""
@@ -38,7 +36,7 @@ class Episodes(NamedTuple):
 class Task:
     """One memory task and its numbers. [§4.1, §4.2]"""
 
-    name: str  # one of TASKS
+    name: str  # one of config.TASKS
     t1: int = 3
     t2: int = 10
     T: int = 15

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvgts_np import pendulum
-from lvgts_np.tasks import TASKS, Task, play
+from lvgts_np.config import TASKS
+from lvgts_np.tasks import Task, play
 
 seeds = st.integers(0, 2**32 - 1)
 LEADS = [(), (1,), (3,), (2, 2)]
