@@ -4,9 +4,7 @@ import autograd.numpy as np
 import numpy as onp
 
 from lvgts_np.autodiff import detach
-
-MARGIN = 1e-3  # what the lowest of M <= k scores keeps (M5)
-SAB_EPS = 1e-7  # added to the threshold in the released SAB code (M4)
+from lvgts_np.config import MARGIN, SAB_EPS
 
 
 def topk_weights(s, k, rule="paper"):

@@ -53,6 +53,7 @@ OPTIONS = {
         "help": "the seeds are S, S+1, ... (default: 0)",
     },
     "--episodes": {"metavar": "E", "help": f"to train for (default: {Config.episodes})"},
+    "--grad": {"help": "adjoint, written by hand, or autograd, its reference"},
     "--set": {
         "nargs": "+", "action": "extend", "default": [], "metavar": "FIELD=VALUE",
         "help": "change fields of the config, listed below",
@@ -136,10 +137,10 @@ def seed_folder(config, out, summary):
 
 def make_config(args):
     """The Config of the arguments: preset or file, then --smoke, then --set, then the flags."""
-    flags = {name: getattr(args, name) for name in ("task", "algo", "episodes")}
+    flags = {name: getattr(args, name) for name in ("task", "algo", "episodes", "grad")}
     flags = {name: parse(name, text) for name, text in flags.items() if text is not None}
     changes = dict(parse_assignment(text) for text in args.set)
-    for name in ("task", "algo"):
+    for name in ("task", "algo", "grad"):
         if name in flags and flags[name] != changes.get(name, flags[name]):
             raise ConfigError(
                 f"--{name} {flags[name]} and --set {name}={changes[name]}: give only one of them"

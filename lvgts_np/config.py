@@ -17,7 +17,14 @@ CHOICES = {
     "combine": ("mlp", "add"),
     "topk_rule": ("paper", "sab"),
     "store": ("before", "after"),
+    "grad": ("adjoint", "autograd"),
 }
+
+
+# Fixed numbers of the mathematics, which no run changes.
+MARGIN = 1e-3  # what the lowest of M <= k scores keeps (M5)
+SAB_EPS = 1e-7  # added to the threshold in the released SAB code (M4)
+LOG_STD = (-4.0, 1.0)  # bounds of the policy's log-std (M10)
 
 
 class ConfigError(ValueError):
@@ -63,6 +70,7 @@ class Config:
     warmup_iterations: int = 80  # the model alone learns before the policy follows it
     clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
     # The loop
+    grad: str = "adjoint"  # who differentiates: the hand-written adjoint, or autograd
     episodes: int = 19_200
     episodes_per_iteration: int = 32
     eval_every: int = 10  # iterations

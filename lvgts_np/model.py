@@ -10,9 +10,8 @@ import numpy as onp
 
 from lvgts_np.attention import read, remember, scores, topk_weights
 from lvgts_np.autodiff import detach, tanh
+from lvgts_np.config import LOG_STD
 from lvgts_np.nets import clip, init_mlp, mlp
-
-LOG_STD = (-4.0, 1.0)  # bounds of the policy's log-std (M10)
 
 
 def encode_step(phi, oa_t, h_tm1, memory, k, rule):

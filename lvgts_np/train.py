@@ -2,23 +2,20 @@
 
 import time
 
-import autograd.numpy as np
-import numpy as onp
+import numpy as np
 
+from lvgts_np import adjoint, reference
 from lvgts_np.agent import Agent
 from lvgts_np.attention import read, read_nothing
-from lvgts_np.autodiff import value_and_grad
 from lvgts_np.credit import phase_credit
 from lvgts_np.episodes import Replay, collect, training_reward
-from lvgts_np.imagine import imagined_return, infer
-from lvgts_np.losses import model_losses, total_loss
+from lvgts_np.imagine import infer
 from lvgts_np.measures import attention_share, credit_rms, mean_return
 from lvgts_np.model import init_model, init_policy
 from lvgts_np.optim import adam_init, adam_step, clip_norm, global_norm
 from lvgts_np.tasks import Task
 
-# What the transition reads from memory: the whole difference between the algorithms. [§3.2]
-RECALL = {"lvgts": read, "lm_svg": read_nothing}
+ENGINES = {"adjoint": adjoint, "autograd": reference}
 STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
 LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
 
@@ -34,12 +31,14 @@ class Trainer:
         self.config, self.seeds, self.iteration, self.frozen = config, list(seeds), 0, {}
         self.task = make_task(config)
         self.streams = [make_streams(seed) for seed in self.seeds]
-        self.recall = RECALL[config.algo]
+        self.shortcut = config.algo == "lvgts"  # [§3.2] all that the algorithms differ by
+        self.recall = read if self.shortcut else read_nothing
         self.rollout = {"N": config.N, "recall": self.recall, "store": config.store}
         initial = [self._initial(streams["weights"]) for streams in self.streams]
         self.phi, self.theta = (stack(trees) for trees in zip(*initial, strict=True))
         self.adam_phi, self.adam_theta = adam_init(self.phi), adam_init(self.theta)
         self.replay = Replay(config.replay_episodes)
+        self.engine, self.buffers = ENGINES[config.grad], adjoint.Buffers()
         self.interval = []  # what the log averages over: one dict an iteration
         self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)
 
@@ -50,7 +49,7 @@ class Trainer:
 
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
-        with onp.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             episodes, u = self._timed("collect", self._collect)  # lines 2-8
             for _ in range(self.config.model_steps):
                 self._timed("model", self._fit_model)  # line 9
@@ -62,7 +61,7 @@ class Trainer:
 
     def evaluate(self):
         """The columns of the log that are due now, each (S,), and a fresh interval."""
-        with onp.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             row = self._timed("evaluate", self._evaluate)
         for name in self.interval[0]:
             row[name] = sum(entry[name] for entry in self.interval) / len(self.interval)
@@ -81,7 +80,7 @@ class Trainer:
         c = self.config
         B = c.episodes_per_iteration
         noise = self._draw("task", B)
-        eta = onp.stack(
+        eta = np.stack(
             [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
         )  # (T, S, B, A)
         episodes, u = collect(self.task, self._agent(), noise, eta)
@@ -100,11 +99,9 @@ class Trainer:
         c = self.config
         o, a, r = self.replay.sample([s["batches"] for s in self.streams], c.model_batch)
 
-        def objective(phi):
-            losses = model_losses(phi, o, a, r, c.encoder, self.recall)
-            return np.sum(total_loss(losses, c.alphas)), losses
-
-        (_, losses), gradient = value_and_grad(objective)(self.phi)
+        losses, gradient = self.engine.model_loss_and_grad(
+            self.phi, (o, a, r), c.encoder, self.shortcut, c.alphas, self.buffers
+        )
         losses = dict(zip(LOSSES, losses, strict=True))
         # UNSPECIFIED: the optimiser; Adam, its rate falling linearly to a tenth.
         lr = c.model_lr * (1.0 - 0.9 * self.iteration / max(c.iterations - 1, 1))
@@ -118,11 +115,10 @@ class Trainer:
         c = self.config
         inferred = self._infer(episodes, u)
 
-        def objective(theta):
-            G = imagined_return(theta, self.phi, inferred, c.a_max, self.rollout)
-            return -np.sum(G), G
-
-        (_, G), gradient = value_and_grad(objective)(self.theta)
+        G, ascent = self.engine.return_and_grad(
+            self.theta, self.phi, inferred, c.a_max, (c.N, self.shortcut, c.store), self.buffers
+        )
+        gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         self.theta, self.adam_theta = self._step(
             self.theta, self.adam_theta, {"imagined return": G}, gradient, c.policy_lr
         )
@@ -131,7 +127,7 @@ class Trainer:
         """Adam on the clipped gradient, where a seed's losses and gradient are finite."""
         checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(gradient)}
         for what, values in checked.items():
-            for s in onp.flatnonzero(~onp.isfinite(values)):
+            for s in np.flatnonzero(~np.isfinite(values)):
                 self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
         new, moved = adam_step(params, clip_norm(gradient, self.config.clip_norm), adam, lr)
         if self.frozen:
@@ -179,11 +175,11 @@ def make_task(config):
 
 def make_streams(seed):
     """One generator a purpose: an extra draw in one moves nothing in the others."""
-    sequences = onp.random.SeedSequence(seed).spawn(len(STREAMS))
-    return {name: onp.random.default_rng(s) for name, s in zip(STREAMS, sequences, strict=True)}
+    sequences = np.random.SeedSequence(seed).spawn(len(STREAMS))
+    return {name: np.random.default_rng(s) for name, s in zip(STREAMS, sequences, strict=True)}
 
 
 def stack(trees, new_axis=False):
     """Dicts of arrays, one a seed, as one dict with the seeds on the leading axis."""
-    join = onp.stack if new_axis else onp.concatenate
+    join = np.stack if new_axis else np.concatenate
     return {name: join([tree[name] for tree in trees]) for name in trees[0]}

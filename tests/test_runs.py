@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from lvgts_np import runs, train
+from lvgts_np import adjoint, runs
 from lvgts_np.agent import Agent
 from lvgts_np.cli import main
 from lvgts_np.config import load
@@ -129,13 +129,13 @@ def test_an_interrupted_run_keeps_its_log_and_an_agent_that_acts(tmp_path, monke
 
 
 def test_a_frozen_seed_is_reported_and_the_others_results_stand(tmp_path, monkeypatch, capsys):
-    losses, bad = train.model_losses, np.array([0.0, np.inf])
+    real, bad = adjoint.model_loss_and_grad, np.array([0.0, np.inf])
 
     def poisoned(*args):
-        reward, decoder, transition = losses(*args)
-        return reward + bad, decoder, transition
+        (reward, decoder, transition), gradient = real(*args)
+        return (reward + bad, decoder, transition), gradient
 
-    monkeypatch.setattr(train, "model_losses", poisoned)
+    monkeypatch.setattr(adjoint, "model_loss_and_grad", poisoned)
     assert smoke(tmp_path, "--seeds", "2") == 1
     out, err = capsys.readouterr()
     assert out.count("\n") == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lvgts_np import train
+from lvgts_np import adjoint, train
 from lvgts_np.config import ALGOS, SMOKE, TASKS, preset
 from lvgts_np.train import Trainer
 
@@ -25,10 +25,11 @@ def of_seed(rows, s):
     return [{name: column[s] for name, column in row.items()} for row in rows]
 
 
+@pytest.mark.parametrize("grad", ["adjoint", "autograd"])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("algo", ALGOS)
-def test_a_seed_learns_the_same_alone_and_in_a_stack_to_the_last_bit(task, algo):
-    config = settings(task, algo=algo, hidden=64, model_batch=128, model_steps=1)
+def test_a_seed_learns_the_same_alone_and_in_a_stack_to_the_last_bit(task, algo, grad):
+    config = settings(task, algo=algo, grad=grad, hidden=64, model_batch=128, model_steps=1)
     alone, rows_alone = learn(config, [7])
     stacked, rows_stacked = learn(config, [3, 7, 11])
     assert of_seed(rows_alone, 0) == of_seed(rows_stacked, 1)
@@ -36,6 +37,15 @@ def test_a_seed_learns_the_same_alone_and_in_a_stack_to_the_last_bit(task, algo)
         assert np.array_equal(alone.phi[name][0], stacked.phi[name][1])
     for name in alone.theta:
         assert np.array_equal(alone.theta[name][0], stacked.theta[name][1])
+
+
+@pytest.mark.parametrize("algo", ALGOS)
+def test_both_engines_train_the_same_agent(algo):
+    config = settings(algo=algo)
+    one, other = (learn(config.replace(grad=grad), [5, 6])[0] for grad in ("adjoint", "autograd"))
+    for mine, theirs in ((one.phi, other.phi), (one.theta, other.theta)):
+        for name in mine:
+            np.testing.assert_allclose(mine[name], theirs[name], rtol=1e-6, atol=1e-8)
 
 
 def test_seeds_differ():
@@ -77,24 +87,26 @@ def test_the_model_rate_falls_linearly_to_a_tenth(monkeypatch):
 
 
 def poison(monkeypatch, part, seed_position, at):
-    """Make one seed's `part` ("model_losses" or "imagined_return") NaN from its call `at` on."""
-    real, calls = getattr(train, part), []
+    """Make one seed's value from a gradient function of the adjoint NaN from its call `at` on."""
+    real, calls = getattr(adjoint, part), []
 
     def poisoned(*args):
         calls.append(1)
-        out = real(*args)
+        value, gradient = real(*args)
         bad = np.zeros(3)
         bad[seed_position] = np.nan if len(calls) >= at else 0.0
-        return (out[0], out[1] + bad, out[2]) if part == "model_losses" else out + bad
+        if part == "model_loss_and_grad":
+            return (value[0], value[1] + bad, value[2]), gradient
+        return value + bad, gradient
 
-    monkeypatch.setattr(train, part, poisoned)
+    monkeypatch.setattr(adjoint, part, poisoned)
 
 
 @pytest.mark.parametrize(
     ("part", "at", "text"),
     [
-        ("model_losses", 4, "iteration 1: loss_decoder is not finite"),
-        ("imagined_return", 1, "iteration 1: imagined return is not finite"),
+        ("model_loss_and_grad", 4, "iteration 1: loss_decoder is not finite"),
+        ("return_and_grad", 1, "iteration 1: imagined return is not finite"),
     ],
 )
 def test_a_seed_that_turns_non_finite_is_frozen_and_the_others_go_on(monkeypatch, part, at, text):

@@ -1,0 +1,163 @@
+"""The two layers that credit passes through, forward and backward: the MLP and the memory read."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lvgts_np.config import MARGIN, SAB_EPS
+
+
+class MLP(NamedTuple):
+    """An MLP's weights. Its inputs end in a 1, so that b1 is one more row of W1."""
+
+    W1: np.ndarray  # (S, d_in + 1, hidden)
+    W2: np.ndarray  # (S, hidden, d_out)
+    b2: np.ndarray  # (S, 1, d_out)
+
+
+def networks(params, *names):
+    """The MLPs of the flat dict `params` that are named, by name."""
+    nets = {}
+    for name in names:
+        W1, b1, W2, b2 = (params[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
+        nets[name] = MLP(np.concatenate((W1, b1), axis=-2), W2, b2)
+    return nets
+
+
+def mlp(net, x, hidden, zeros, out=None):
+    """MLP(x), its hidden layer v left in `hidden`; x ends in a 1, zeros are (B, hidden). [Alg. 2]
+
+    v = relu(x W1),   y = v W2 + b2
+    """
+    np.matmul(x, net.W1, out=hidden)
+    np.maximum(hidden, zeros, out=hidden)  # five times as fast as against the number 0
+    y = np.matmul(hidden, net.W2, out=out)
+    y += net.b2
+    return y
+
+
+def mlp_adjoint(net, hidden, lambda_y, out=None):
+    """λ of what the ReLU takes; λ_x = λ_v W1ᵀ, or what is asked of it, is the caller's.
+
+    λ_v = (λ_y W2ᵀ) · [v > 0]
+    """
+    product = np.multiply if lambda_y.shape[-1] == 1 else np.matmul
+    lambda_v = product(lambda_y, net.W2.mT, out=out)  # y = v W2 + b2
+    lambda_v *= hidden > 0.0  # v = relu(x W1)
+    return lambda_v
+
+
+def mlp_gradient(name, x, hidden, lambda_v, lambda_y):
+    """The gradient of an MLP's parameters, over all steps and episodes at once.
+
+    λ_W1 = xᵀ λ_v (its last row is λ_b1),   λ_W2 = vᵀ λ_y,   λ_b2 = 1ᵀ λ_y
+    """
+    lambda_W1 = np.matmul(x.mT, lambda_v)
+    return {
+        name + ".W1": lambda_W1[:, :-1],
+        name + ".b1": lambda_W1[:, -1:],
+        name + ".W2": np.matmul(hidden.mT, lambda_y),
+        name + ".b2": np.matmul(x[..., -1:].mT, lambda_y),
+    }
+
+
+class Read(NamedTuple):
+    """One read of the memory: only the K = min(M, k+1) best have weight or gradient."""
+
+    key_query: np.ndarray  # (S, B, H)
+    rows: np.ndarray  # (K, S, B), where they stand in the buffer of latents seen as (S·T·B, H)
+    h_i: np.ndarray  # (K, S, B, H), the latents there, the lowest score first
+    w: np.ndarray  # (K, S, B)
+    survives: np.ndarray  # (K, S, B)
+    total: np.ndarray  # (S, B), the sum that the weights were divided by
+    threshold: int  # which of the K is subtracted from the scores
+    tied: np.ndarray  # (S, B, M), weights of the episodes whose maxima tie, or None
+
+
+def read(key_query, h, t, k, rule):
+    """h_m at step t, and the Read. [Alg. 2]
+
+    s_i = h_iᵀ key_query,   w = relu(s - s_(k+1)) / Σ_i relu(s_i - s_(k+1)),   h_m = Σ_i w_i h_i
+
+    key_query = qᵀ W / √H (S, B, H); h (S, T, B, H) is known for i < t; k, rule of `topk_weights`.
+    """
+    S, T, B, H = h.shape
+    s = np.einsum("sibh,sbh->sbi", h[:, :t], key_query)
+    order = np.argsort(s, axis=-1).transpose(2, 0, 1)  # ascending
+    best = np.ascontiguousarray(order[-k - 1 :])  # (K, S, B)
+    episode = np.arange(S * B).reshape(S, B)
+    top = s.take(episode * t + best)
+    excess, threshold = excesses(top, t, k, rule)
+    total, tied = excess.sum(axis=0), None
+    if not total.all():
+        tied = uniform(s, total == 0.0)
+        total[total == 0.0] = 1.0
+    rows = episode + np.arange(S)[:, None] * (T * B - B) + best * B
+    h_i, w = h.reshape(-1, H).take(rows, axis=0), excess / total
+    h_m = np.einsum("ksb,ksbh->sbh", w, h_i)
+    if tied is not None:
+        h_m += np.einsum("sbi,sibh->sbh", tied, h[:, :t])
+    return h_m, Read(key_query, rows, h_i, w, excess > 0.0, total, threshold, tied)
+
+
+def excesses(top, M, k, rule):
+    """relu(s - s_(k+1)) of the best scores (K, S, B), and which of them is s_(k+1). [Alg. 2]"""
+    if M <= k:
+        return top - top[0] + MARGIN, 0
+    if rule == "paper":
+        return np.maximum(top - top[0], 0.0), 0
+    return np.maximum(top - (top[1] + SAB_EPS), 0.0), 1
+
+
+def uniform(s, none):
+    """Weights (S, B, M): 1/n on each of the n largest scores where `none` exceeds, else 0. (M5)"""
+    tied = ((s == s.max(axis=-1, keepdims=True)) & none[..., None]).astype(s.dtype)
+    return tied / np.maximum(tied.sum(axis=-1, keepdims=True), 1.0)
+
+
+def read_adjoint(step, lambda_h_m, lambda_h):
+    """Credit for h_m goes to what was remembered, into lambda_h; returns λ of key_query. [Alg. 2]
+
+    λ_w[i] = h_iᵀ λ_h_m,   λ_s[i] = [w_i > 0] (λ_w[i] - Σ_j w_j λ_w[j]) / Σ_j relu(s_j - s_(k+1)),
+    λ_s(k+1) = -Σ_i λ_s[i],   λ_h[i] += w_i λ_h_m + λ_s[i] key_query,   λ_key_query = Σ_i λ_s[i] h_i
+    """
+    lambda_w = np.einsum("ksbh,sbh->ksb", step.h_i, lambda_h_m)  # h_m = Σ_i w_i h_i
+    lambda_s = lambda_w - (step.w * lambda_w).sum(axis=0)  # w = excess / total
+    lambda_s *= step.survives  # excess = relu(s - threshold)
+    lambda_s /= step.total
+    lambda_s[step.threshold] -= lambda_s.sum(axis=0)
+    lambda_i = lambda_s[..., None] * step.key_query  # s_i = h_iᵀ key_query
+    lambda_i += step.w[..., None] * lambda_h_m  # the temporal shortcut: h_m = Σ_i w_i h_i
+    lambda_i += lambda_h.reshape(-1, lambda_h.shape[-1]).take(step.rows, axis=0)
+    np.put(whole_rows(lambda_h), step.rows, whole_rows(lambda_i))
+    if step.tied is not None:
+        M = step.tied.shape[-1]
+        lambda_h[:, :M] += np.einsum("sbi,sbh->sibh", step.tied, lambda_h_m)
+    return np.einsum("ksb,ksbh->sbh", lambda_s, step.h_i)  # s_i = h_iᵀ key_query
+
+
+def whole_rows(x):
+    """x (..., H) as (...) items of H numbers each, which `put` moves three times as fast."""
+    return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
+
+
+def tall(x):
+    """A buffer (S, T, B, F) as one batch (S, T·B, F): what has no recurrence needs no loop."""
+    return x.reshape(x.shape[0], -1, x.shape[-1])
+
+
+class Buffers:
+    """Arrays kept from call to call, by name: fresh memory costs as much as the work done in it.
+
+    Their contents are whatever the last call left. One for each thread; nothing returned by a
+    public function lies in one.
+    """
+
+    def __init__(self):
+        self.arrays = {}
+
+    def __call__(self, name, shape, dtype, make=np.empty):
+        key = name, *shape, dtype
+        if key not in self.arrays:
+            self.arrays[key] = make(shape, dtype)
+        return self.arrays[key]

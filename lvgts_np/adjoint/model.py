@@ -1,0 +1,172 @@
+"""The gradient of the model's losses. [A.2, Eq. 3, Eq. 7]"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lvgts_np.adjoint.layers import (
+    Buffers,
+    mlp,
+    mlp_adjoint,
+    mlp_gradient,
+    networks,
+    read,
+    read_adjoint,
+    tall,
+)
+
+ROWS = 640  # seeds x episodes at a time: what a step touches then stays in the cache
+
+
+def model_loss_and_grad(phi, batch, encoder, shortcut, alphas, buffers=None):
+    """(L_rew, L_decoder, L_trans), each (S,), and the gradient of their total. [A.2, Eq. 7]
+
+    L = Σ_seeds α_rew L_rew + α_decoder L_decoder + α_trans L_trans
+
+    batch is o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
+    of `encode`; shortcut is True for LVGTS (`read`), False for LM-SVG (`read_nothing`). The
+    gradient is a dict like phi.
+    """
+    buffers = Buffers() if buffers is None else buffers
+    S, B = batch[0].shape[1:3]
+    size, parts = max(1, ROWS // B), []
+    for first in range(0, S, size):
+        seeds = list(range(first, min(first + size, S)))
+        seeds *= 2 if len(seeds) * B == 1 else 1  # NumPy would add in another order than in a stack
+        data = [np.swapaxes(x[:, seeds], 0, 1) for x in batch]  # (S, T, B, .)
+        block_phi = {name: x[seeds] for name, x in phi.items()}
+        parts.append(block_gradient(block_phi, data, encoder, shortcut, alphas, buffers))
+    losses, gradients = zip(*parts, strict=True)
+    losses = tuple(np.concatenate(loss)[:S] for loss in zip(*losses, strict=True))
+    return losses, {name: np.concatenate([g[name] for g in gradients])[:S] for name in phi}
+
+
+def block_gradient(phi, data, encoder, shortcut, alphas, buffers):
+    """`model_loss_and_grad` of a few seeds, with data (S, T, B, .)."""
+    (o, a, r), N = data, encoder["N"]
+    nets = networks(phi, *(name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi))
+    B, H = o.shape[2], phi["b.W"].shape[-1]
+    W = phi["b.W"] * H**-0.5
+    trace = encode(nets, W, (o, a), encoder["k"], encoder["rule"], buffers)
+    h, a, x_c = tall(trace.h), tall(a), tall(trace.x_c)
+    h_m, one = x_c[..., H:-1], x_c[..., -1:]
+
+    loss_reward, lambda_v, g_r = fit("r", nets, (h, a, one), tall(r), alphas[0], buffers)
+    lambda_h = np.matmul(lambda_v, nets["r"].W1[:, :H].mT)  # r̂_t = r(h_t, a_t)
+    loss_decoder, lambda_v, g_d = fit("d", nets, (h, one), tall(o), alphas[1], buffers)
+    lambda_h += np.matmul(lambda_v, nets["d"].W1[:, :H].mT)  # ô_t = d(h_t)
+    h_m = h_m[:, B:] if shortcut else np.zeros_like(h[:, B:])
+    x = (h[:, :-B], h_m, a[:, :-B], one[:, B:])
+    loss_transition, _, g_f = fit("f", nets, x, h[:, B:], alphas[2], buffers)  # SG: no λ_h
+
+    g_b = encode_adjoint(nets, W, trace, lambda_h.reshape(trace.h.shape), N, buffers)
+    return (loss_reward, loss_decoder, loss_transition), g_r | g_d | g_f | g_b
+
+
+def fit(name, nets, x, target, alpha, buffers):
+    """One loss over all n = T·B steps and episodes, and its gradient for `name`. [A.2]
+
+    L = ½ Σ |MLP(x) - target|² / n,   λ_y = α (y - target) / n
+
+    x, the parts of the input, the last of them ones. Returns L (S,), λ_v (in a buffer), gradient.
+    """
+    net, n, dtype = nets[name], target.shape[1], x[0].dtype
+    width, hidden = net.W1.shape[1:]
+    x = np.concatenate(x, axis=-1, out=buffers("x", (len(target), n, width), dtype))
+    v, lambda_v = (buffers(what, (len(target), n, hidden), dtype) for what in ("v", "lambda_v"))
+    error = mlp(net, x, v, buffers("zeros", (n, hidden), dtype, np.zeros))
+    error -= target
+    flat = error.reshape(len(error), -1)
+    loss = np.vecdot(flat, flat) / (2.0 * n)
+    error *= alpha / n  # L = ½ Σ error² / n
+    mlp_adjoint(net, v, error, lambda_v)
+    return loss, lambda_v, mlp_gradient(name, x, v, lambda_v, error)
+
+
+class Trace(NamedTuple):
+    """What the encoder's forward pass leaves to its backward pass: buffers (S, T, B, .)."""
+
+    x_q: np.ndarray  # (o_t, a_{t-1}, h_{t-1}, 1)
+    v_q: np.ndarray  # hidden layer of b.q
+    x_c: np.ndarray  # (q_t, h_m, 1)
+    v_c: np.ndarray  # hidden layer of b.c, if there is one
+    h: np.ndarray
+    reads: list  # of Read, None at t = 0
+
+
+def encode(nets, W, oa, k, rule, buffers):
+    """The encoder b over whole episodes. [Eq. 3, Alg. 2]
+
+    q_t = MLP_ψ(o_t, a_{t-1}, h_{t-1}),   h_m = Σ_i w_t[i] h_i,   h_t = tanh(q_t + MLP(q_t, h_m))
+
+    W is the key matrix over √H; nets without "b.c" have h_t = tanh(q_t + h_m).
+    """
+    o, a = oa
+    trace = empty_trace(nets, o, a, W, buffers)
+    x_q, v_q, x_c, v_c, h, reads = trace
+    T, H = h.shape[1], h.shape[-1]
+    zeros = buffers("zeros", v_q.shape[2:], h.dtype, np.zeros)
+    for t in range(T):
+        q_t, h_m, h_t = x_c[:, t, :, :H], x_c[:, t, :, H:-1], h[:, t]
+        mlp(nets["b.q"], x_q[:, t], v_q[:, t], zeros, q_t)
+        if t > 0:
+            h_m[...], step = read(np.matmul(q_t, W), h, t, k, rule)
+            reads.append(step)
+        c_t = mlp(nets["b.c"], x_c[:, t], v_c[:, t], zeros, h_t) if "b.c" in nets else h_m
+        np.add(q_t, c_t, out=h_t)
+        np.tanh(h_t, out=h_t)
+        if t + 1 < T:
+            x_q[:, t + 1, :, -H - 1 : -1] = h_t
+    return trace
+
+
+def empty_trace(nets, o, a, W, buffers):
+    """The Trace before the first step: what is known of the inputs is filled in."""
+    (S, T, B, O), H, OA = o.shape, W.shape[-1], o.shape[-1] + a.shape[-1]
+    hidden = nets["b.q"].W1.shape[-1]
+    widths = {"x_q": OA + H + 1, "v_q": hidden, "x_c": 2 * H + 1, "v_c": hidden, "h": H}
+    trace = {name: buffers(name, (S, T, B, F), W.dtype) for name, F in widths.items()}
+    x_q, x_c = trace["x_q"], trace["x_c"]
+    x_q[..., :O], x_q[:, 1:, :, O:OA], x_q[..., -1] = o, a[:, :-1], 1.0
+    x_q[:, 0, :, O:-1] = 0.0  # h_{-1} = a_{-1} = 0
+    x_c[:, 0, :, H:-1], x_c[..., -1] = 0.0, 1.0  # nothing to read at t = 0
+    return Trace(**trace, reads=[None])
+
+
+def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
+    """Backward through the encoder: where the credit of a latent goes. [Eq. 3, Alg. 2, §4.2]
+
+    λ_z = λ_h (1 - h²),   λ_(q, h_m) = (λ_z, 0) + λ_z ∂MLP/∂(q, h_m),   z_t = q_t + MLP(q_t, h_m)
+
+    lambda_h (S, T, B, H) enters with what the losses ask of each latent, and gathers, from the
+    last step to the first, what later latents ask of it.
+    """
+    x_q, v_q, x_c, v_c, h, reads = trace
+    H = h.shape[-1]
+    lambda_z, lambda_q, lambda_key, lambda_v_q, lambda_v_c = (
+        buffers("lambda_" + name, like.shape, h.dtype)
+        for name, like in (("z", h), ("q", h), ("key", h), ("v_q", v_q), ("v_c", v_c))
+    )
+    W_h, lambda_key[:, 0] = nets["b.q"].W1[:, -H - 1 : -1], 0.0
+    for t in reversed(range(h.shape[1])):
+        lambda_z_t, lambda_q_t = lambda_z[:, t], lambda_q[:, t]
+        np.multiply(h[:, t], h[:, t], out=lambda_z_t)
+        np.subtract(1.0, lambda_z_t, out=lambda_z_t)
+        lambda_z_t *= lambda_h[:, t]  # h_t = tanh(z_t)
+        lambda_q_t[...] = lambda_z_t  # z_t = q_t + c_t
+        lambda_h_m = lambda_z_t  # c_t = h_m
+        if "b.c" in nets:  # c_t = MLP(q_t, h_m)
+            mlp_adjoint(nets["b.c"], v_c[:, t], lambda_z_t, lambda_v_c[:, t])
+            lambda_q_t += np.matmul(lambda_v_c[:, t], nets["b.c"].W1[:, :H].mT)
+            lambda_h_m = np.matmul(lambda_v_c[:, t], nets["b.c"].W1[:, H:-1].mT)
+        if t > 0:
+            lambda_key[:, t] = read_adjoint(reads[t], lambda_h_m, lambda_h)  # h_m = Σ_i w_t[i] h_i
+            lambda_q_t += np.matmul(lambda_key[:, t], W.mT)  # key_query = q_t W / √H
+        mlp_adjoint(nets["b.q"], v_q[:, t], lambda_q_t, lambda_v_q[:, t])
+        if t % N != 0:  # the truncation: else h_{t-1} was detached
+            lambda_h[:, t - 1] += np.matmul(lambda_v_q[:, t], W_h.mT)  # q_t = MLP_ψ(., h_{t-1})
+    g = {"b.W": np.matmul(tall(x_c)[..., :H].mT, tall(lambda_key)) * H**-0.5}
+    g |= mlp_gradient("b.q", *(tall(x) for x in (x_q, v_q, lambda_v_q, lambda_q)))
+    if "b.c" in nets:
+        g |= mlp_gradient("b.c", *(tall(x) for x in (x_c, v_c, lambda_v_c, lambda_z)))
+    return g

@@ -1,0 +1,120 @@
+"""The gradient of the imagined return. [Alg. 1, lines 10-24]"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lvgts_np.adjoint.layers import Buffers, mlp, mlp_adjoint, mlp_gradient, networks, tall
+from lvgts_np.config import LOG_STD
+
+
+def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
+    """G (S,), the return of the replay, mean over episodes, and its gradient. [Alg. 1]
+
+    G = Σ_t Σ_b r̂_t[b] / B
+
+    inferred is what `infer` returns; rollout is (N, shortcut, store), shortcut True for LVGTS
+    (`read`), False for LM-SVG (`read_nothing`), the others as in `replay`. The gradient of
+    Σ_seeds G is a dict like theta.
+    """
+    N, shortcut, store = rollout
+    buffers = Buffers() if buffers is None else buffers
+    nets = networks(theta, "pi") | networks(phi, "f", "r")
+    read_w = inferred.w if shortcut else None
+    trace = replay(nets, inferred, read_w, a_max, buffers)
+    B, net, x = inferred.h_0.shape[1], nets["r"], tall(trace.x_r)
+    v = buffers("v_r", x.shape[:2] + net.W1.shape[2:], x.dtype)
+    r_hat = mlp(net, x, v, buffers("zeros", v.shape[1:], x.dtype, np.zeros))
+    G = r_hat[..., 0].sum(axis=-1) / B
+
+    lambda_v = np.multiply(net.W2.mT / B, v > 0.0)  # G = Σ_t Σ_b r̂_t[b] / B
+    lambda_x = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
+    lambda_x = lambda_x.reshape(trace.x_r.shape[:-1] + lambda_x.shape[-1:])
+    gradient = replay_adjoint(nets, trace, read_w, lambda_x, (N, store), buffers)
+    return G, {name: gradient[name] for name in theta}
+
+
+class Trace(NamedTuple):
+    """What the replay's forward pass leaves to its backward pass: (S, T, B, .)."""
+
+    x_pi: np.ndarray  # (ĥ_t, 1)
+    v_pi: np.ndarray  # hidden layer of pi
+    x_r: np.ndarray  # (ĥ_t, â_t, 1)
+    v_f: np.ndarray  # hidden layer of f, t < T-1
+    du: np.ndarray  # ∂â/∂u
+    du_dout: np.ndarray  # ∂u/∂(μ, log σ)
+
+
+def replay(nets, inferred, read_w, a_max, buffers):
+    """Replay under the current policy. [Alg. 1, lines 10-17]
+
+    â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,   ĥ_{t+1} = f(ĥ_t, h_m, â_t) + ξ_t
+
+    h_m = Σ_i w_{t+1}[i] ĥ_i with read_w = inferred.w, or 0 with None.
+    """
+    T, (S, B, H), A = len(inferred.eta), inferred.h_0.shape, inferred.eta[0].shape[-1]
+    hidden, hidden_f = nets["pi"].W1.shape[-1], nets["f"].W1.shape[-1]
+    widths = {"x_pi": H + 1, "v_pi": hidden, "x_r": H + A + 1, "v_f": hidden_f}
+    widths |= {"du": A, "du_dout": 2 * A}
+    dtype = nets["pi"].W1.dtype
+    trace = Trace(**{name: buffers(name, (S, T, B, F), dtype) for name, F in widths.items()})
+    x_pi, v_pi, x_r, v_f, du, du_dout = trace
+    h_hat, a_hat = x_pi[..., :-1], x_r[..., H:-1]
+    x_f = buffers("x_f", (S, B, 2 * H + A + 1), dtype)
+    x_pi[..., -1], x_r[..., -1], x_f[..., H:] = 1.0, 1.0, 0.0
+    x_f[..., -1] = 1.0
+    zeros, zeros_f = (buffers("zeros", (B, F), dtype, np.zeros) for F in (hidden, hidden_f))
+    h_hat[:, 0] = inferred.h_0  # line 10
+    for t in range(T):  # line 13
+        out = mlp(nets["pi"], x_pi[:, t], v_pi[:, t], zeros)
+        mean, log_std = out[..., :A], out[..., A:]
+        noise = np.exp(np.clip(log_std, *LOG_STD)) * inferred.eta[t]
+        tanh = np.tanh((mean + noise) / a_max)
+        np.multiply(a_max, tanh, out=a_hat[:, t])  # line 16
+        du[:, t] = 1.0 - tanh * tanh
+        du_dout[:, t, :, :A] = 1.0
+        du_dout[:, t, :, A:] = noise * ((log_std > LOG_STD[0]) & (log_std < LOG_STD[1]))
+        if t + 1 == T:
+            break
+        x_f[..., :H], x_f[..., 2 * H : -1] = h_hat[:, t], a_hat[:, t]
+        if read_w is not None:  # line 15
+            x_f[..., H : 2 * H] = np.einsum("sbi,sibh->sbh", read_w[t + 1], h_hat[:, : t + 1])
+        h_hat[:, t + 1] = mlp(nets["f"], x_f, v_f[:, t], zeros_f)  # line 17
+        h_hat[:, t + 1] += inferred.xi[t]
+    x_r[..., :H] = h_hat
+    return trace
+
+
+def replay_adjoint(nets, trace, read_w, lambda_x_r, cut, buffers):
+    """Backward through the replay: who is credited with the return. [Alg. 1, lines 15-24]
+
+    λ_ĥ_t = [N ∤ t] (∂r̂ + λ_ĥ_{t+1} ∂f/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
+
+    lambda_x_r (S, T, B, H+A) is what the rewards ask of (ĥ_t, â_t); cut = (N, store). Returns the
+    gradient of pi.
+    """
+    x_pi, v_pi, _, v_f, du, du_dout = trace
+    (S, T, B, H), (N, store) = (*x_pi.shape[:3], x_pi.shape[3] - 1), cut
+    W_f, W_pi = nets["f"].W1[:, :-1], nets["pi"].W1[:, :-1]
+    lambda_h = buffers("lambda_h_hat", (S, T, B, H), du.dtype)
+    lambda_out = buffers("lambda_out", du_dout.shape, du.dtype)
+    lambda_v_pi = buffers("lambda_v_pi", v_pi.shape, du.dtype)
+    lambda_h[...] = 0.0
+    for t in reversed(range(T)):
+        lambda_h_t, lambda_a = lambda_x_r[:, t, :, :H], lambda_x_r[:, t, :, H:]
+        if t + 1 < T:  # ĥ_{t+1} = f(ĥ_t, h_m, â_t) + ξ_t
+            lambda_v = mlp_adjoint(nets["f"], v_f[:, t], lambda_h[:, t + 1])
+            lambda_x = np.matmul(lambda_v, W_f.mT)
+            lambda_h_t += lambda_x[..., :H]
+            lambda_a += lambda_x[..., 2 * H :]
+        if t + 1 < T and read_w is not None:  # the temporal shortcut: h_m = Σ_i w_{t+1}[i] ĥ_i
+            lambda_h_m = lambda_x[..., H : 2 * H]
+            lambda_h[:, : t + 1] += np.einsum("sbi,sbh->sibh", read_w[t + 1], lambda_h_m)
+        lambda_u = lambda_a * du[:, t]  # â_t = a_max tanh(u_t / a_max)
+        np.multiply(np.tile(lambda_u, 2), du_dout[:, t], out=lambda_out[:, t])  # u_t = μ + σ η_t
+        mlp_adjoint(nets["pi"], v_pi[:, t], lambda_out[:, t], lambda_v_pi[:, t])
+        if t % N != 0:  # the truncation: else the carry was detached
+            lambda_h[:, t] += lambda_h_t + np.matmul(lambda_v_pi[:, t], W_pi.mT)
+        elif store == "after":  # and the memory got what was detached
+            lambda_h[:, t] = 0.0
+    return mlp_gradient("pi", *(tall(x) for x in (x_pi, v_pi, lambda_v_pi, lambda_out)))

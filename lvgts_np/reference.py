@@ -1,0 +1,36 @@
+"""The two gradients of Algorithm 1 by autograd: what the hand-written adjoint is held against.
+
+Signatures are those of `adjoint`; `buffers` is for it alone.
+"""
+
+import autograd.numpy as np
+
+from lvgts_np.attention import read, read_nothing
+from lvgts_np.autodiff import value_and_grad
+from lvgts_np.imagine import imagined_return
+from lvgts_np.losses import model_losses, total_loss
+
+
+def model_loss_and_grad(phi, batch, encoder, shortcut, alphas, buffers=None):
+    """(L_rew, L_decoder, L_trans), each (S,), and the gradient of their total. [A.2, Eq. 7]"""
+    recall = read if shortcut else read_nothing
+
+    def objective(phi):
+        losses = model_losses(phi, *batch, encoder, recall)
+        return np.sum(total_loss(losses, alphas)), losses
+
+    (_, losses), gradient = value_and_grad(objective)(phi)
+    return tuple(losses), gradient
+
+
+def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
+    """G (S,), the return of the replay, and the gradient of its sum over seeds. [Alg. 1]"""
+    N, shortcut, store = rollout
+    rollout = {"N": N, "recall": read if shortcut else read_nothing, "store": store}
+
+    def objective(theta):
+        G = imagined_return(theta, phi, inferred, a_max, rollout)
+        return np.sum(G), G
+
+    (_, G), gradient = value_and_grad(objective)(theta)
+    return G, gradient
