@@ -11,7 +11,6 @@ from lvgts_np.config import (
     CHOICES,
     FIELDS,
     MOST,
-    PRESETS,
     SMOKE,
     TASKS,
     Config,
@@ -200,14 +199,11 @@ def unknown_argument(word):
 
 
 def fields_help():
-    """The fields of --set with their defaults, and what a task changes of them."""
+    """The fields of --set with their defaults."""
     lines = ["fields and their defaults (lvgts_np/config.py says what each is):"]
     for name, value in dataclasses.asdict(Config()).items():
         words = [f"  {name}={str(value).lower() if isinstance(value, bool) else value}"]
         words += [f"(one of {', '.join(CHOICES[name])})"] if name in CHOICES else []
-        words += [
-            f"({task}: {changes[name]})" for task, changes in PRESETS.items() if name in changes
-        ]
         lines.append(" ".join(words))
     lines.append("a later --set wins over an earlier one, a flag over --set, --set over --smoke")
     return "\n".join(lines)

@@ -94,7 +94,7 @@ def reward(phi, h_t, a_t):
 def policy(theta, h_t):
     """Mean and standard deviation of the policy's pre-squash action. [Alg. 1, π_θ]
 
-    (μ, log σ) = MLP(h_t),  log σ clipped to [-4, 1]        h_t (S, B, H), returns 2 x (S, B, A).
+    (μ, log σ) = MLP(h_t),  log σ clipped to [-1, 1]        h_t (S, B, H), returns 2 x (S, B, A).
     """
     # UNSPECIFIED: the policy's distribution; Gaussian, squashed by `squash`. (M10)
     out = mlp(theta, "pi", h_t)

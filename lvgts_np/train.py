@@ -53,8 +53,8 @@ class Trainer:
             episodes, u = self._timed("collect", self._collect)  # lines 2-8
             for _ in range(self.config.model_steps):
                 self._timed("model", self._fit_model)  # line 9
-            # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, or it
-            # walks away on credit that is not there yet.
+            # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
+            # the attention forms, or it walks away on credit that is not there yet.
             if self.iteration >= self.config.warmup_iterations:
                 self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
         self.iteration += 1

@@ -104,7 +104,7 @@ def square(x, y):
 def policy(p, h):
     out = mlp(p, "pi", h)
     A = len(out) // 2
-    return out[:A], [cmath.exp(clip(x, -4.0, 1.0)) for x in out[A:]]
+    return out[:A], [cmath.exp(clip(x, -1.0, 1.0)) for x in out[A:]]
 
 
 def act(p, h, eta, a_max):

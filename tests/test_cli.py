@@ -297,7 +297,7 @@ def test_set_of_task_is_as_good_as_the_flag(runs):
 
 
 def test_a_config_file_is_the_whole_config_and_flags_win_over_it(runs, tmp_path):
-    config = preset("pendulum_amt", algo="lm_svg", N=2, warmup_iterations=7, episodes=320)
+    config = preset("pendulum_amt", algo="lm_svg", N=2, warmup=0.5, episodes=320)
     save(config, tmp_path / "config.json")
     file = ("--config", "config.json")
     assert arrived(runs, *file).config == config

@@ -17,7 +17,16 @@ from lvgts_np.train import make_task
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-SOURCES = {path.stem: path for path in (ROOT / "lvgts_np").glob("*.py")}
+PACKAGE = ROOT / "lvgts_np"
+
+
+def module_name(path):
+    """The name under lvgts_np: "tasks", "adjoint.layers", "adjoint" for its __init__."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+SOURCES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
 
 
 def table(heading):
@@ -114,7 +123,7 @@ def imported(text):
         if isinstance(node, ast.ImportFrom) and node.module == "lvgts_np":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lvgts_np."):
-            found.add(node.module.split(".")[1])
+            found.add(node.module.removeprefix("lvgts_np."))
     return found
 
 

@@ -9,7 +9,7 @@ from lvgts_np.train import Trainer
 
 
 def settings(task="dummy_amt", **changes):
-    return preset(task, **{**SMOKE, "episodes": 24, "warmup_iterations": 1, **changes})
+    return preset(task, **{**SMOKE, "episodes": 24, "warmup": 0.4, **changes})
 
 
 def learn(config, seeds):
@@ -64,7 +64,7 @@ def test_the_algorithms_start_from_the_same_weights_and_meet_the_same_episodes()
 
 
 def test_training_lowers_the_model_loss_and_moves_the_policy_only_after_the_warm_up():
-    config = settings(episodes=320, warmup_iterations=39, model_steps=5)
+    config = settings(episodes=320, warmup=0.975, model_steps=5)
     trainer = Trainer(config, [0])
     initial = {name: x.copy() for name, x in trainer.theta.items()}
     losses = []
@@ -81,7 +81,7 @@ def test_the_model_rate_falls_linearly_to_a_tenth(monkeypatch):
     rates = []
     step = train.adam_step
     monkeypatch.setattr(train, "adam_step", lambda *args: rates.append(args[3]) or step(*args))
-    config = settings(warmup_iterations=99, model_steps=1)
+    config = settings(warmup=1.0, model_steps=1)
     learn(config, [0])
     assert rates == pytest.approx(config.model_lr * np.linspace(1.0, 0.1, 3))
 
