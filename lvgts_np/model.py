@@ -129,7 +129,9 @@ def init_model(rng, O, A, H, hidden, combine_mlp=True):
     phi |= init_mlp(rng, "f", H + H + A, hidden, H)
     phi |= init_mlp(rng, "r", H + A, hidden, 1)
     if combine_mlp:
-        phi |= init_mlp(rng, "b.c", H + H, hidden, H)
+        # UNSPECIFIED: the initial weights. A small last layer: where every step begins as a copy
+        # of what it read, later steps attend the copies, and the shortcut is two hops long. (M1)
+        phi |= init_mlp(rng, "b.c", H + H, hidden, H, last=0.1)
     return phi
 
 
