@@ -5,16 +5,17 @@ Shortcuts", 2021. Tags name the paper: [Eq. n], [Alg. n], [A.n], [§n], [Fig. n]
 `DEVIATION:` marks where we do other than the paper says, `UNSPECIFIED:` where it says nothing; the
 letter and number behind it is the row of the README's list.
 
-Reading order. Five minutes: tasks, attention, model, imagine, train. The rest:
+Reading order. Five minutes: tasks, attention, model, imagine, adjoint.policy, train. The rest:
 
     pendulum, bounds      the distractor; what can be earned
     autodiff, nets        where a graph is cut; the one MLP
     losses, credit        A.2; what an action is blamed for
     value_gradients       A.1
+    reference, adjoint    the two engines that differentiate: autograd, and by hand
     agent, episodes       acting; the replay
     optim                 Adam
     measures, audit       what to look at
-    config, tables, checkpoint, runs, figures, cli    numbers in, files out
+    config, tables, checkpoint, runs, paint, figures, cli    numbers in, files out
 
 `import autograd.numpy as np` at the top of a file means that its functions are differentiated,
 `import numpy as np` that they never are (`onp` is NumPy where both are needed).
