@@ -9,7 +9,8 @@ from scipy.stats import norm
 
 from lvgts_np import bounds
 from lvgts_np.bounds import Oracle, floor_return, max_return, myopic_return, posterior
-from lvgts_np.tasks import TASKS, Task, play
+from lvgts_np.config import TASKS
+from lvgts_np.tasks import Task, play
 
 seeds = st.integers(0, 2**32 - 1)
 B = 100_000
