@@ -60,7 +60,10 @@ def run(settings, seeds, out, force=False, quiet=False):
     summaries = [summary(trainer, s, rows, wall_s) for s, rows in enumerate(history)]
     for path, numbers in zip(folders, summaries, strict=True):
         write_json(path / "summary.json", numbers)
-    figures.draw(folder, like=seeds[0])
+    try:
+        figures.draw(folder, like=seeds[0])
+    except ValueError as error:  # an older seed's file is damaged; this run is complete
+        print(f"pictures not drawn: {error}", file=sys.stderr)
     return summaries
 
 

@@ -150,6 +150,16 @@ def test_a_frozen_seed_is_reported_and_the_others_results_stand(tmp_path, monkey
     assert healthy.read_bytes() == (tmp_path / "dummy_amt/lvgts/seed_0/log.csv").read_bytes()
 
 
+def test_a_damaged_older_seed_spoils_only_the_pictures(tmp_path, capsys):
+    assert smoke(tmp_path, "--first-seed", "7") == 0
+    (tmp_path / "dummy_amt/lvgts/seed_7/log.csv").write_text("episodes\nx\n")
+    assert smoke(tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 2
+    assert err.startswith("pictures not drawn: ")
+    assert "seed_7/log.csv" in err
+
+
 def test_a_loaded_agent_acts_as_the_trained_one_did(tmp_path):
     smoke(tmp_path)
     folder = tmp_path / "dummy_amt/lvgts/seed_0"
