@@ -47,9 +47,24 @@ def learning_curve(table, seeds):
             labels.append((table[name][0], f"{word} {table[name][0]:.2f}", "black"))
     ax.set(xlabel="training episodes", ylabel="recall return of an episode (noise-free policy)")
     ax.set_xlim(0, table["episodes"][-1])
+    cut_below(ax, table, words)
     label_right(ax, labels)
     figure.suptitle(title(seeds, "learning curve"))
     return figure
+
+
+def cut_below(ax, table, names):
+    """Keep a collapse from squeezing the rest: cut the axis, and say how deep it went."""
+    floor, ceiling = table["floor_return"][0], table["max_return"][0]
+    bottom = floor - 0.75 * (ceiling - floor)
+    for name in names:
+        deepest = np.argmin(np.nan_to_num(table[name], nan=np.inf))
+        of_seed = name != "mean" or len(names) == 1
+        if of_seed and table[name][deepest] < bottom:  # never true while bottom is nan
+            at = (table["episodes"][deepest], bottom)
+            text = f"to {table[name][deepest]:.1f}"
+            ax.annotate(text, at, (4, 4), textcoords="offset points", color=BLUE)
+            ax.set_ylim(bottom=bottom)
 
 
 def label_right(ax, labels):
