@@ -7,6 +7,8 @@ import math
 import sys
 from dataclasses import dataclass
 
+from lvgts_np.tables import write_json
+
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
 
@@ -19,7 +21,6 @@ CHOICES = {
     "store": ("before", "after"),
     "grad": ("adjoint", "autograd"),
 }
-
 
 # Fixed numbers of the mathematics, which no run changes.
 MARGIN = 1e-3  # what the lowest of M <= k scores keeps (M5)
@@ -210,7 +211,7 @@ def parse(name, text):
 
 def save(config, path):
     """Write a complete config as JSON, one field a line, reloadable by `load`."""
-    path.write_text(json.dumps(dataclasses.asdict(config), indent=2) + "\n")
+    write_json(path, dataclasses.asdict(config))
 
 
 def load(path):

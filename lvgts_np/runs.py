@@ -57,7 +57,14 @@ def run(settings, seeds, out, force=False, quiet=False):
             save_checkpoint(trainer, s, path)
     write_audit(trainer, folders)
     wall_s = time.perf_counter() - start
-    summaries = [summary(trainer, s, rows, wall_s) for s, rows in enumerate(history)]
+    earned = {
+        "floor_return": bounds.floor_return(trainer.task),
+        "myopic_return": bounds.myopic_return(trainer.task),
+        "max_return": bounds.max_return(trainer.task),
+    }
+    summaries = [
+        summary(trainer, s, rows, earned) | {"wall_s": wall_s} for s, rows in enumerate(history)
+    ]
     for path, numbers in zip(folders, summaries, strict=True):
         write_json(path / "summary.json", numbers)
     try:
@@ -144,8 +151,8 @@ def save_checkpoint(trainer, s, folder):
     checkpoint.save(folder / "checkpoint.npz", one, trainer.iteration)
 
 
-def summary(trainer, s, rows, wall_s):
-    """The final numbers of a seed: means over the last evaluations; None where there was none."""
+def summary(trainer, s, rows, earned):
+    """A seed's final numbers, means over the last evaluations (None without one), and the bounds."""
     settings = trainer.config
     last = rows[-max(1, round(FINAL * len(rows))) :]
 
@@ -159,14 +166,11 @@ def summary(trainer, s, rows, wall_s):
         "episodes": trainer.iteration * settings.episodes_per_iteration,
         "final_eval_return_recall": final("eval_return_recall"),
         "final_eval_return_total": final("eval_return_total"),
-        "floor_return": bounds.floor_return(trainer.task),
-        "myopic_return": bounds.myopic_return(trainer.task),
-        "max_return": bounds.max_return(trainer.task),
+        **earned,
         "attention_remember": final("attention_remember"),
         "credit_early": final("credit_early"),
         "credit_recall": final("credit_recall"),
         "frozen": trainer.frozen.get(s),
-        "wall_s": wall_s,
     }
 
 

@@ -97,10 +97,9 @@ class Trainer:
     def _fit_model(self):
         """One Adam step on the model. [A.2, Eq. 7]"""
         c = self.config
-        o, a, r = self.replay.sample([s["batches"] for s in self.streams], c.model_batch)
-
+        batch = self.replay.sample([s["batches"] for s in self.streams], c.model_batch)
         losses, gradient = self.engine.model_loss_and_grad(
-            self.phi, (o, a, r), c.encoder, self.shortcut, c.alphas, self.buffers
+            self.phi, batch, c.encoder, self.shortcut, c.alphas, self.buffers
         )
         losses = dict(zip(LOSSES, losses, strict=True))
         # UNSPECIFIED: the optimiser; Adam, its rate falling linearly to a tenth.
@@ -114,7 +113,6 @@ class Trainer:
         """One Adam step up the imagined return. [Alg. 1, lines 10-24]"""
         c = self.config
         inferred = self._infer(episodes, u)
-
         G, ascent = self.engine.return_and_grad(
             self.theta, self.phi, inferred, c.a_max, (c.N, self.shortcut, c.store), self.buffers
         )
