@@ -152,7 +152,7 @@ def save_checkpoint(trainer, s, folder):
 
 
 def summary(trainer, s, rows, earned):
-    """A seed's final numbers, means over the last evaluations (None without one), and the bounds."""
+    """Final numbers of a seed, means over the last evaluations (None without one), and bounds."""
     settings = trainer.config
     last = rows[-max(1, round(FINAL * len(rows))) :]
 
