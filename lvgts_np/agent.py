@@ -38,14 +38,15 @@ class Agent:
 
         o_t (B, O), or (S, B, O) for a stack of seeds; returns a_t (B, A) or (S, B, A).
         """
-        o_t = np.asarray(o_t, dtype=float)
+        dtype = self.phi["b.W"].dtype
+        o_t = np.asarray(o_t, dtype)
         S, O = len(self.theta["pi.W1"]), self.phi["d.b2"].shape[-1]
         stacked = o_t if o_t.ndim == 3 else o_t[None]
         if stacked.ndim != 3 or stacked.shape[0] != S or stacked.shape[2] != O:
             raise ValueError(f"observation has shape {o_t.shape}: must be (B, {O}) or (S, B, O)")
         if self.memory is None:
-            self.h = np.zeros(stacked.shape[:2] + self.phi["b.W"].shape[-1:])
-            self.a = np.zeros(stacked.shape[:2] + (self.theta["pi.b2"].shape[-1] // 2,))
+            self.h = np.zeros(stacked.shape[:2] + self.phi["b.W"].shape[-1:], dtype)
+            self.a = np.zeros(stacked.shape[:2] + (self.theta["pi.b2"].shape[-1] // 2,), dtype)
         oa_t = np.concatenate((stacked, self.a), axis=-1)
         self.h, _ = encode_step(self.phi, oa_t, self.h, self.memory, self.k, self.rule)
         self.memory = remember(self.memory, self.h)

@@ -39,7 +39,7 @@ def whole_number(least):
     return convert
 
 
-# No type for --task, --algo, --episodes: they are fields, and the config checks those.
+FLAGS = ("task", "algo", "episodes", "grad", "dtype")  # that are fields, so the config checks them
 OPTIONS = {
     "--task": {"help": f"{', '.join(TASKS)}; not needed with --config"},
     "--algo": {"help": f"{' or '.join(ALGOS)} (default: {Config.algo})"},
@@ -51,8 +51,13 @@ OPTIONS = {
         "type": whole_number(0), "default": 0, "metavar": "S",
         "help": "the seeds are S, S+1, ... (default: 0)",
     },
+    "--jobs": {
+        "type": whole_number(1), "default": 1, "metavar": "J",
+        "help": "processes that share the seeds (default: 1)",
+    },
     "--episodes": {"metavar": "E", "help": f"to train for (default: {Config.episodes})"},
     "--grad": {"help": "adjoint, written by hand, or autograd, its reference"},
+    "--dtype": {"help": "float32 or float64"},
     "--set": {
         "nargs": "+", "action": "extend", "default": [], "metavar": "FIELD=VALUE",
         "help": "change fields of the config, listed below",
@@ -100,7 +105,9 @@ def train(args):
     from lvgts_np import runs  # heavy; here, so that help and mistakes are answered at once
 
     try:
-        summaries = runs.run(config, seeds, args.out, force=args.force, quiet=args.quiet)
+        summaries = runs.run(
+            config, seeds, args.out, force=args.force, quiet=args.quiet, jobs=args.jobs
+        )
     except runs.OutputError as error:
         raise ConfigError(error) from error
     return report(config, args.out, summaries)
@@ -136,10 +143,10 @@ def seed_folder(config, out, summary):
 
 def make_config(args):
     """The Config of the arguments: preset or file, then --smoke, then --set, then the flags."""
-    flags = {name: getattr(args, name) for name in ("task", "algo", "episodes", "grad")}
+    flags = {name: getattr(args, name) for name in FLAGS}
     flags = {name: parse(name, text) for name, text in flags.items() if text is not None}
     changes = dict(parse_assignment(text) for text in args.set)
-    for name in ("task", "algo", "grad"):
+    for name in ("task", "algo", "grad", "dtype"):
         if name in flags and flags[name] != changes.get(name, flags[name]):
             raise ConfigError(
                 f"--{name} {flags[name]} and --set {name}={changes[name]}: give only one of them"

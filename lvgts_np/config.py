@@ -20,6 +20,7 @@ CHOICES = {
     "topk_rule": ("paper", "sab"),
     "store": ("before", "after"),
     "grad": ("adjoint", "autograd"),
+    "dtype": ("float32", "float64"),
 }
 
 # Fixed numbers of the mathematics, which no run changes.
@@ -74,6 +75,7 @@ class Config:
     clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
     # The loop
     grad: str = "adjoint"  # who differentiates: the hand-written adjoint, or autograd
+    dtype: str = "float32"  # what parameters and latents are; float64 is for checking
     episodes: int = 25_600
     episodes_per_iteration: int = 32
     eval_every: int = 10  # iterations

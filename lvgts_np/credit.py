@@ -23,6 +23,7 @@ def credit(phi, theta, inferred, a_max, rollout, rows):
         return np.concatenate(r_hat, axis=-1)  # (S, B, T)
 
     r_hat, vjp = pullback(rewards, [onp.zeros_like(eta_t) for eta_t in inferred.eta])
+    rows = rows.astype(r_hat.dtype)
     return onp.stack([onp.stack(vjp(onp.broadcast_to(row, r_hat.shape))) for row in rows])
 
 
@@ -37,4 +38,4 @@ def phase_credit(phi, theta, inferred, a_max, rollout, t2):
     C[0, i] = Σ_{j<=t2} ∂r̂_j / ∂â_i,   C[1, i] = Σ_{j>t2} ∂r̂_j / ∂â_i
     """
     early = onp.arange(len(inferred.eta)) <= t2
-    return credit(phi, theta, inferred, a_max, rollout, onp.stack([early, ~early]).astype(float))
+    return credit(phi, theta, inferred, a_max, rollout, onp.stack([early, ~early]))

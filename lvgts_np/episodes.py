@@ -1,5 +1,7 @@
 """Real episodes: collecting them, and the replay they are drawn from. [Alg. 1, lines 2-9]"""
 
+import itertools
+
 import numpy as np
 
 from lvgts_np.tasks import play
@@ -12,7 +14,7 @@ def collect(task, agent, noise, eta=None):
     it the policy acts by its mean.
     """
     agent.reset()
-    draws = iter(np.zeros(task.T) if eta is None else eta)
+    draws = itertools.repeat(0.0) if eta is None else iter(eta)
     episodes = play(task, noise, lambda o_t: agent.act(o_t, next(draws)))
     return episodes, np.stack(agent.u)
 
@@ -26,14 +28,16 @@ def training_reward(episodes, distractor_scale):
 class Replay:
     """The last episodes of each seed of a stack: D of Algorithm 1, as a ring."""
 
-    def __init__(self, capacity):
-        self.capacity, self.size, self.next, self.columns = capacity, 0, 0, None
+    def __init__(self, capacity, dtype):
+        self.capacity, self.dtype = capacity, dtype
+        self.size, self.next, self.columns = 0, 0, None
 
     def add(self, *columns):
         """Append episodes: arrays (T, S, B, features), always in the same order."""
         B = columns[0].shape[2]
         if self.columns is None:
-            self.columns = [np.zeros(x.shape[:2] + (self.capacity,) + x.shape[3:]) for x in columns]
+            shapes = [x.shape[:2] + (self.capacity,) + x.shape[3:] for x in columns]
+            self.columns = [np.zeros(shape, self.dtype) for shape in shapes]
         slots = (self.next + np.arange(B)) % self.capacity
         for ring, x in zip(self.columns, columns, strict=True):
             ring[:, :, slots] = x

@@ -1,6 +1,8 @@
 """A run on disk: its folders, log, checkpoint, audit and pictures."""
 
+import contextlib
 import importlib.metadata
+import itertools
 import platform
 import sys
 import tempfile
@@ -10,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lvgts_np import bounds, checkpoint, config, figures
+from lvgts_np import bounds, checkpoint, config, figures, processes
 from lvgts_np.audit import write_audit
+from lvgts_np.optim import unflatten
 from lvgts_np.tables import append, write_json
 from lvgts_np.train import LOSSES, Trainer
 
@@ -32,16 +35,55 @@ class OutputError(ValueError):
     """The output folder cannot be used: one line that says which and why."""
 
 
-def run(settings, seeds, out, force=False, quiet=False):
-    """Train a stack of seeds and write all about it; returns a summary dict a seed.
+def run(settings, seeds, out, force=False, quiet=False, jobs=1, executor=None):
+    """Train seeds and write all about them; returns a summary dict a seed.
 
     Seed s has its folder <out>/<task>/<algo>/seed_<s>; the pictures lie beside these. OutputError,
     before anything is written, where a folder is in use (and not `force`) or cannot be made.
     However the training ends, its log and a checkpoint are left.
+
+    The seeds are trained as `jobs` stacks, each a call in `executor`, which is anything with the
+    interface of `concurrent.futures.Executor` whose workers write to the same disk; without one,
+    more stacks than one have a process each. No number depends on it but seconds.
     """
     folder = Path(out) / settings.task / settings.algo
     folders = [folder / f"seed_{seed}" for seed in seeds]
     prepare(folders, force)
+    stacks = [seeds[first::jobs] for first in range(min(jobs, len(seeds)))]
+    label = f"{settings.task} {settings.algo}"
+    with progress(settings.iterations, label, quiet) as at:
+        if executor is None and len(stacks) == 1:
+            results = [train_stack(settings, seeds, folder, at)]
+        else:
+            calls = [(settings, stack, folder) for stack in stacks]
+            with contextlib.nullcontext(executor) if executor else processes.local(jobs) as pool:
+                results = processes.spread(
+                    train_stack, calls, pool, lambda: at(done(stacks, folder))
+                )
+    summaries = sorted(itertools.chain(*results), key=lambda numbers: numbers["seed"])
+    try:
+        figures.draw(folder, like=seeds[0])
+    except ValueError as error:  # an older seed's file is damaged; this run is complete
+        print(f"pictures not drawn: {error}", file=sys.stderr)
+    return summaries
+
+
+def done(stacks, folder):
+    """Iterations that the stacks have logged, their mean, from the last rows in timing.csv."""
+    logged = []
+    for stack in stacks:
+        files = [folder / f"seed_{seed}" / "timing.csv" for seed in stack]
+        ends = [file.read_text().splitlines()[-1] for file in files if file.exists()]
+        logged.append(max([int(end.split(",")[0]) for end in ends if end[0].isdigit()], default=0))
+    return sum(logged) // len(logged)
+
+
+def train_stack(settings, seeds, folder, at=lambda iteration: None):
+    """Train one stack of seeds, whose folders exist; returns a summary dict a seed.
+
+    at(iteration) is told how far it is.
+    """
+    folders = [folder / f"seed_{seed}" for seed in seeds]
     start = time.perf_counter()
     trainer = Trainer(settings, seeds)
     history = [[] for _ in seeds]
@@ -51,7 +93,7 @@ def run(settings, seeds, out, force=False, quiet=False):
         append(path / "log.csv", LOG)
         append(path / "timing.csv", ("iteration", *trainer.seconds))
     try:
-        train(trainer, folders, history, quiet)
+        train(trainer, folders, history, at)
     finally:
         for s, path in enumerate(folders):
             save_checkpoint(trainer, s, path)
@@ -67,10 +109,6 @@ def run(settings, seeds, out, force=False, quiet=False):
     ]
     for path, numbers in zip(folders, summaries, strict=True):
         write_json(path / "summary.json", numbers)
-    try:
-        figures.draw(folder, like=seeds[0])
-    except ValueError as error:  # an older seed's file is damaged; this run is complete
-        print(f"pictures not drawn: {error}", file=sys.stderr)
     return summaries
 
 
@@ -96,35 +134,36 @@ def prepare(folders, force):
             (path / name).unlink(missing_ok=True)
 
 
-def train(trainer, folders, history, quiet):
+def train(trainer, folders, history, at):
     """Iterate to the end, logging every eval_every iterations and at the end."""
     settings = trainer.config
-    label = f"{settings.task} {settings.algo}"
-    for _ in progress(settings.iterations, label, quiet):
+    while trainer.iteration < settings.iterations and len(trainer.frozen) < len(trainer.seeds):
         trainer.iterate()
         due = trainer.iteration % settings.eval_every == 0
         if due or trainer.iteration == settings.iterations:
             log(trainer, folders, history)
-        if len(trainer.frozen) == len(trainer.seeds):
-            break
+        at(trainer.iteration)
 
 
-def progress(iterations, label, quiet):
-    """range(iterations) with a bar on a terminal, elsewhere with a line a minute on stderr."""
+@contextlib.contextmanager
+def progress(total, label, quiet):
+    """at(iteration), which shows a bar on a terminal, elsewhere a line a minute on stderr."""
     if quiet or sys.stderr.isatty():
-        yield from tqdm(range(iterations), label, disable=quiet)
+        with tqdm(total=total, desc=label, disable=quiet) as bar:
+            yield lambda iteration: bar.update(iteration - bar.n)
         return
     form = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
     start = said = time.monotonic()
-    for iteration in range(iterations):
-        yield iteration
+
+    def at(iteration):
+        nonlocal said
         now = time.monotonic()
         if now - said >= SILENCE:
             said = now
-            line = tqdm.format_meter(
-                iteration + 1, iterations, now - start, prefix=label, bar_format=form
-            )
+            line = tqdm.format_meter(iteration, total, now - start, prefix=label, bar_format=form)
             print(line, file=sys.stderr, flush=True)
+
+    yield at
 
 
 def log(trainer, folders, history):
@@ -143,10 +182,10 @@ def log(trainer, folders, history):
 
 def save_checkpoint(trainer, s, folder):
     """The parameters and Adam's moments of the seed at position s of the stack."""
-    groups = {
-        "phi": trainer.phi, "phi_m": trainer.adam_phi.m, "phi_v": trainer.adam_phi.v,
-        "theta": trainer.theta, "theta_m": trainer.adam_theta.m, "theta_v": trainer.adam_theta.v,
-    }  # fmt: skip
+    groups = {"phi": trainer.phi, "theta": trainer.theta}
+    for name, adam in (("phi", trainer.adam_phi), ("theta", trainer.adam_theta)):
+        groups |= {name + "_m": unflatten(adam.m, groups[name])}
+        groups |= {name + "_v": unflatten(adam.v, groups[name])}
     one = {group: {n: x[s : s + 1] for n, x in xs.items()} for group, xs in groups.items()}
     checkpoint.save(folder / "checkpoint.npz", one, trainer.iteration)
 

@@ -12,7 +12,7 @@ from lvgts_np.episodes import Replay, collect, training_reward
 from lvgts_np.imagine import infer
 from lvgts_np.measures import attention_share, credit_rms, mean_return
 from lvgts_np.model import init_model, init_policy
-from lvgts_np.optim import adam_init, adam_step, clip_norm, global_norm
+from lvgts_np.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.tasks import Task
 
 ENGINES = {"adjoint": adjoint, "autograd": reference}
@@ -36,8 +36,10 @@ class Trainer:
         self.rollout = {"N": config.N, "recall": self.recall, "store": config.store}
         initial = [self._initial(streams["weights"]) for streams in self.streams]
         self.phi, self.theta = (stack(trees) for trees in zip(*initial, strict=True))
-        self.adam_phi, self.adam_theta = adam_init(self.phi), adam_init(self.theta)
-        self.replay = Replay(config.replay_episodes)
+        self.adam_phi, self.adam_theta = (
+            adam_init(flatten(params, params)) for params in (self.phi, self.theta)
+        )
+        self.replay = Replay(config.replay_episodes, config.dtype)
         self.engine, self.buffers = ENGINES[config.grad], adjoint.Buffers()
         self.interval = []  # what the log averages over: one dict an iteration
         self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)
@@ -45,7 +47,8 @@ class Trainer:
     def _initial(self, rng):
         c, O, A = self.config, self.task.O, self.task.A
         phi = init_model(rng, O, A, c.H, c.hidden, c.combine == "mlp")
-        return phi, init_policy(rng, c.H, A, c.hidden)
+        theta = init_policy(rng, c.H, A, c.hidden)
+        return [{n: x.astype(c.dtype) for n, x in params.items()} for params in (phi, theta)]
 
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
@@ -83,7 +86,7 @@ class Trainer:
         eta = np.stack(
             [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
         )  # (T, S, B, A)
-        episodes, u = collect(self.task, self._agent(), noise, eta)
+        episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype))
         r = training_reward(episodes, c.distractor_scale)
         self.replay.add(episodes.o, episodes.a, r)
         self.interval.append(
@@ -123,17 +126,17 @@ class Trainer:
 
     def _step(self, params, adam, losses, gradient, lr):
         """Adam on the clipped gradient, where a seed's losses and gradient are finite."""
-        checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(gradient)}
+        x, g = flatten(params, params), flatten(gradient, params)
+        checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(g)}
         for what, values in checked.items():
             for s in np.flatnonzero(~np.isfinite(values)):
                 self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
-        new, moved = adam_step(params, clip_norm(gradient, self.config.clip_norm), adam, lr)
+        new, moved = adam_step(x, clip_norm(g, self.config.clip_norm), adam, lr)
         if self.frozen:
             keep = list(self.frozen)
-            for now, before in ((new, params), (moved.m, adam.m), (moved.v, adam.v)):
-                for name in now:
-                    now[name][keep] = before[name][keep]
-        return new, moved
+            for now, before in ((new, x), (moved.m, adam.m), (moved.v, adam.v)):
+                now[keep] = before[keep]
+        return unflatten(new, params), moved
 
     def _evaluate(self):
         c = self.config
@@ -152,8 +155,9 @@ class Trainer:
         return Agent(self.phi, self.theta, self.config.k, self.config.topk_rule, self.config.a_max)
 
     def _infer(self, episodes, u):
-        encoder = self.config.encoder
-        return infer(self.phi, self.theta, episodes.o, episodes.a, u, encoder, self.recall)
+        c = self.config
+        o = episodes.o.astype(c.dtype)
+        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, self.recall)
 
     def _draw(self, stream, B):
         return stack([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)

@@ -2,6 +2,8 @@
 
 import inspect
 import sys
+import tracemalloc
+from functools import partial
 from types import FunctionType
 
 import autograd.numpy as np
@@ -77,8 +79,10 @@ def check_model(case, tolerance=1e-12, dtype=onp.float64):
     assert_same(adjoint_losses(phi, data, case), (each, gradient), tolerance)
 
 
-def check_policy(case, tolerance=1e-12, dtype=onp.float64):
+def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False):
     phi, theta, inferred = random_replay(case, case.rng)
+    for w_t in inferred.w[1:] if tie else ():
+        w_t[:, 0] = 1.0 / w_t.shape[-1]  # one episode attends everything, as if all scores tied
     phi, theta = cast(phi, dtype), cast(theta, dtype)
     inferred = of_inferred(inferred, lambda x: x.astype(dtype))
     f = lambda theta: imagined_return(theta, phi, inferred, case)  # noqa: E731
@@ -96,6 +100,12 @@ def test_the_model_gradient_is_autograd_s(case):
 @given(cases(scale=st.sampled_from([0.25, 0.5, 1.0])))
 def test_the_policy_gradient_is_autograd_s(case):
     check_policy(case)
+
+
+@HALF
+@given(cases(scale=0.5))
+def test_also_where_episodes_attend_more_steps_than_k(case):
+    check_policy(case, tie=True)
 
 
 @HALF
@@ -274,8 +284,24 @@ def test_neither_engine_imports_the_other():
         assert all("lvgts_np.adjoint" in line or ".config" in line for line in imported)
 
 
+def peak_bytes(T, N):
+    """The most memory that the policy gradient holds at once, without buffers from before."""
+    case = Case(T=T, B=8, H=8, hidden=16, N=N, k=3, S=2, seed=2)
+    phi, theta, inferred = random_replay(case, case.rng)
+    tracemalloc.start()
+    adjoint_return(theta, phi, inferred, case)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_grows_with_the_states_and_not_with_the_segments():
+    assert peak_bytes(T=120, N=4) < 4.2 * peak_bytes(T=30, N=4)
+    one, many = peak_bytes(T=120, N=120), peak_bytes(T=120, N=1)
+    assert abs(many - one) < 0.01 * one
+
+
 CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, seed=1)
-PUT = "np.put(whole_rows(lambda_h), step.rows, whole_rows(lambda_i))"
 
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
@@ -284,7 +310,9 @@ BUGS = [
     (layers.read_adjoint, "lambda_s[step.threshold] -= lambda_s.sum(axis=0)", "pass", check_model),
     (layers.read_adjoint, "lambda_s *= step.survives", "pass", check_ties),
     (layers.read_adjoint, "lambda_w - (step.w", "lambda_w + (step.w", check_model),
-    (layers.read_adjoint, PUT, "pass", check_model),
+    (layers.read_adjoint, "add_rows(lambda_h, step.rows, lambda_i)", "pass", check_model),
+    (layers.add_rows, "x += buffer", "x = 0.0 * x + buffer", check_model),
+    (layers.rows, "[:, None] + i", "[:, None] + 0 * i", check_policy),
     (layers.read, "order[-k - 1 :]", "order[-k:]", check_model),
     (layers.mlp_adjoint, "hidden > 0.0", "hidden >= 0.0", check_model),
     (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-6)",
@@ -295,9 +323,11 @@ BUGS = [
     (model.encode_adjoint, "* H**-0.5", "", check_model),
     (model.block_gradient, "lambda_h += np.matmul", "np.matmul", check_model),
     (model.fit, "error *= alpha / n", "error *= -alpha / n", check_model),
-    (policy.replay_adjoint, "lambda_h[:, : t + 1] +=", "_ =", check_policy),
+    (policy.replay_adjoint, "add_rows(lambda_h, at,", "(None,", check_policy),
+    (policy.remembered, ".max(initial=0)", ".min(initial=9)", partial(check_policy, tie=True)),
     (policy.replay_adjoint, "t % N != 0", "(t + 1) % N != 0", check_policy),
-    (policy.replay_adjoint, "read_w[t + 1]", "read_w[t + 1] ** 2", check_policy),
+    (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
+     check_policy),
     (policy.replay_adjoint, "lambda_a += lambda_x", "_ = lambda_x", check_policy),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]

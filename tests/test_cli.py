@@ -33,7 +33,7 @@ def runs(monkeypatch):
     """A stand-in for the module that trains: `calls` is what arrived, `answer` what run does."""
     fake = types.SimpleNamespace(OutputError=OutputError, calls=[], answer=summary)
 
-    def run(config, seeds, out, force=False, quiet=False):
+    def run(config, seeds, out, force=False, quiet=False, jobs=1):
         fake.calls.append(types.SimpleNamespace(**locals()))
         return [fake.answer(seed) for seed in seeds]
 
@@ -256,10 +256,12 @@ def test_the_sub_command_may_stand_anywhere_or_be_left_out(task, runs):
 
 
 def test_every_flag_arrives(runs):
-    flags = "--algo lm_svg --seeds 3 --first-seed 100 --episodes 64 --out a/b --force --quiet"
-    call = arrived(runs, *TASK, *flags.split())
-    assert call.config == preset("dummy_pmt", algo="lm_svg", episodes=64)
-    assert (call.seeds, call.out) == ([100, 101, 102], Path("a/b"))
+    flags = "--algo lm_svg --seeds 3 --first-seed 100 --jobs 2 --out a/b --force --quiet"
+    fields = {"episodes": 64, "grad": "autograd", "dtype": "float64"}
+    values = [word for name, value in fields.items() for word in (f"--{name}", str(value))]
+    call = arrived(runs, *TASK, *flags.split(), *values)
+    assert call.config == preset("dummy_pmt", algo="lm_svg", **fields)
+    assert (call.seeds, call.out, call.jobs) == ([100, 101, 102], Path("a/b"), 2)
     assert call.force
     assert call.quiet
 

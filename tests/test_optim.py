@@ -13,7 +13,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def draw(rng, scale=1.0):
-    return {name: scale * rng.standard_normal(shape) for name, shape in SHAPES.items()}
+    return scale * rng.standard_normal((2, 8))
 
 
 def scalar_adam(x, gradients, lr):
@@ -31,16 +31,15 @@ def scalar_adam(x, gradients, lr):
 
 def check_adam(seed, steps, scale):
     rng = np.random.default_rng(seed)
-    params, gradients = draw(rng), [draw(rng, scale) for _ in range(steps)]
-    first, state, seen = params, optim.adam_init(params), []
-    for gradient in gradients:
-        params, state = optim.adam_step(params, gradient, state, 0.01)
-        seen.append(params)
+    first, gradients = draw(rng), [draw(rng, scale) for _ in range(steps)]
+    x, state, seen = first, optim.adam_init(first), []
+    for g in gradients:
+        x, state = optim.adam_step(x, g, state, 0.01)
+        seen.append(x)
     assert state.step == steps
-    for name, shape in SHAPES.items():
-        for e in np.ndindex(shape):
-            path = scalar_adam(first[name][e], [float(g[name][e]) for g in gradients], 0.01)
-            np.testing.assert_allclose([p[name][e] for p in seen], path, rtol=1e-10, atol=1e-14)
+    for e in np.ndindex(first.shape):
+        path = scalar_adam(first[e], [float(g[e]) for g in gradients], 0.01)
+        np.testing.assert_allclose([x[e] for x in seen], path, rtol=1e-10, atol=1e-14)
 
 
 @given(seeds, st.integers(1, 5), st.sampled_from([1e-9, 1e-3, 1.0, 1e6]))
@@ -49,36 +48,44 @@ def test_adam_is_its_publication_in_scalars(seed, steps, scale):
 
 
 def test_the_first_step_of_adam_has_the_length_of_the_rate():
-    params = {"x": np.zeros((1, 2))}
-    gradient = {"x": np.array([[3.0, -1e3]])}
-    moved, _ = optim.adam_step(params, gradient, optim.adam_init(params), 0.5)
-    np.testing.assert_allclose(moved["x"], [[-0.5, 0.5]], rtol=1e-8)
+    x, g = np.zeros((1, 2)), np.array([[3.0, -1e3]])
+    moved, _ = optim.adam_step(x, g, optim.adam_init(x), 0.5)
+    np.testing.assert_allclose(moved, [[-0.5, 0.5]], rtol=1e-8)
 
 
 @given(seeds)
 def test_a_step_leaves_what_it_was_given(seed):
     rng = np.random.default_rng(seed)
-    params, gradient = draw(rng), draw(rng)
-    params, state = optim.adam_step(params, gradient, optim.adam_init(params), 0.1)
-    trees = (params, gradient, state.m, state.v)
-    copies = [{name: x.copy() for name, x in tree.items()} for tree in trees]
-    optim.adam_step(params, gradient, state, 0.1)
-    optim.clip_norm(gradient, 0.01)
-    for tree, copy in zip(trees, copies, strict=True):
-        assert all(np.array_equal(tree[name], copy[name]) for name in tree)
+    x, g = draw(rng), draw(rng)
+    x, state = optim.adam_step(x, g, optim.adam_init(x), 0.1)
+    arrays = (x, g, state.m, state.v)
+    copies = [array.copy() for array in arrays]
+    optim.adam_step(x, g, state, 0.1)
+    optim.clip_norm(g, 0.01)
+    assert all(np.array_equal(x, y) for x, y in zip(arrays, copies, strict=True))
     assert state.step == 1
 
 
+@given(seeds)
+def test_flatten_goes_by_name_and_unflatten_takes_it_back(seed):
+    rng = np.random.default_rng(seed)
+    params = {name: rng.standard_normal(shape) for name, shape in SHAPES.items()}
+    x = optim.flatten(dict(reversed(params.items())), params)
+    assert x.shape == (2, 8)
+    assert np.array_equal(x[:, :6], params["W"].reshape(2, 6))
+    back = optim.unflatten(x, params)
+    assert list(back) == list(params)
+    assert all(np.array_equal(back[name], params[name]) for name in params)
+
+
 def check_clip(seed, most, scale):
-    """Seed by seed, over all parameters together, in scalars."""
-    gradient = draw(np.random.default_rng(seed), scale)
-    clipped, norms = optim.clip_norm(gradient, most), optim.global_norm(gradient)
+    """Seed by seed, in scalars."""
+    g = draw(np.random.default_rng(seed), scale)
+    clipped, norms = optim.clip_norm(g, most), optim.global_norm(g)
     for s in range(2):
-        norm = math.sqrt(sum(float(x) ** 2 for g in gradient.values() for x in g[s].ravel()))
+        norm = math.sqrt(sum(float(x) ** 2 for x in g[s]))
         np.testing.assert_allclose(norms[s], norm, rtol=1e-13)
-        factor = min(1.0, most / norm)
-        for name, g in gradient.items():
-            np.testing.assert_allclose(clipped[name][s], factor * g[s], rtol=1e-13)
+        np.testing.assert_allclose(clipped[s], min(1.0, most / norm) * g[s], rtol=1e-13)
 
 
 @given(seeds, st.sampled_from([0.1, 1.0, 3.0, 100.0]), st.sampled_from([1e-6, 1.0, 1e6]))
@@ -87,7 +94,7 @@ def test_the_clip_scales_each_seed_to_the_norm(seed, most, scale):
 
 
 def test_a_gradient_within_the_norm_keeps_every_bit_and_zero_stays_zero():
-    gradient = {"x": np.array([[0.3, 0.4], [0.0, 0.0], [30.0, 40.0]])}
-    clipped = optim.clip_norm(gradient, 1.0)["x"]
-    assert np.array_equal(clipped[:2], gradient["x"][:2])
+    g = np.array([[0.3, 0.4], [0.0, 0.0], [30.0, 40.0]])
+    clipped = optim.clip_norm(g, 1.0)
+    assert np.array_equal(clipped[:2], g[:2])
     np.testing.assert_allclose(clipped[2], [0.6, 0.8])

@@ -64,7 +64,7 @@ RULE = "order[..., M - k - 1 : M - k]"
 CUT = "detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]"
 B2 = 'np.matmul(hidden, params[name + ".W2"]) + params[name + ".b2"]'
 UNBROADCAST = 'add(np.matmul(hidden, params[name + ".W2"]), params[name + ".b2"])'
-STEP = "x - lr * (m[n] / (1 - BETA_1**t)) / (np.sqrt(v[n] / (1 - BETA_2**t)) + EPSILON)"
+STEP = "x - lr * (m / (1 - BETA_1**t)) / (np.sqrt(v / (1 - BETA_2**t)) + EPSILON)"
 
 # function, what it says, what the bug makes of it, the check that must fail, its arguments
 # fmt: off
@@ -122,7 +122,7 @@ BUGS = [
     (optim.adam_step, STEP, STEP.replace("BETA_2**t", "BETA_2"), check_adam, 0, 3, 1.0),
     (optim.adam_step, "(1 - BETA_2) * g * g", "(1 - BETA_2) * g", check_adam, 0, 3, 1e-3),
     (optim.clip_norm, "np.minimum", "np.maximum", check_clip, 0, 1.0, 1.0),
-    (optim.global_norm, "g.reshape(len(g), -1)", "g.reshape(1, -1)",
+    (optim.global_norm, "np.vecdot(g, g)", "np.vecdot(g, g).sum(keepdims=True)",
      check_seeds_are_independent, Case(T=3), onp.float64),
     (value_gradients.truncated_value_gradient, "i + n + 1", "i + n",
      check_same_operator, 0, 3, 2, 5, 2, 0.5),

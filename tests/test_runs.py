@@ -2,6 +2,7 @@
 
 import csv
 import json
+from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lvgts_np import adjoint, runs
 from lvgts_np.agent import Agent
 from lvgts_np.cli import main
-from lvgts_np.config import load
+from lvgts_np.config import SMOKE, load, preset
 from lvgts_np.episodes import collect
 from lvgts_np.train import Trainer
 
@@ -133,7 +134,7 @@ def test_a_frozen_seed_is_reported_and_the_others_results_stand(tmp_path, monkey
 
     def poisoned(*args):
         (reward, decoder, transition), gradient = real(*args)
-        return (reward + bad, decoder, transition), gradient
+        return (reward + bad.astype(reward.dtype), decoder, transition), gradient
 
     monkeypatch.setattr(adjoint, "model_loss_and_grad", poisoned)
     assert smoke(tmp_path, "--seeds", "2") == 1
@@ -177,12 +178,72 @@ def test_a_loaded_agent_acts_as_the_trained_one_did(tmp_path):
 
 
 def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
-    assert list(runs.progress(3, "dummy_pmt lvgts", quiet=False)) == [0, 1, 2]
-    assert capsys.readouterr().err == ""  # less than a minute
+    def lines(quiet):
+        with runs.progress(2, "dummy_pmt lvgts", quiet) as at:
+            at(1), at(2)
+        return capsys.readouterr().err.splitlines()
+
+    assert lines(quiet=False) == []  # less than a minute
     monkeypatch.setattr(runs, "SILENCE", 0.0)
-    assert list(runs.progress(2, "dummy_pmt lvgts", quiet=True)) == [0, 1]
-    assert capsys.readouterr().err == ""
-    list(runs.progress(2, "dummy_pmt lvgts", quiet=False))
-    first, second = capsys.readouterr().err.splitlines()
+    assert lines(quiet=True) == []
+    first, second = lines(quiet=False)
     assert first.startswith("dummy_pmt lvgts: 1 of 2, ")
     assert second.startswith("dummy_pmt lvgts: 2 of 2, ")
+
+
+NUMBERS = ("log.csv", "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv")
+
+
+def same_numbers(one, other, seeds):
+    for seed in seeds:
+        for file in NUMBERS:
+            path = f"dummy_amt/lvgts/seed_{seed}/{file}"
+            assert (one / path).read_bytes() == (other / path).read_bytes()
+
+
+def test_jobs_change_no_number_and_lose_no_seed(tmp_path, capsys):
+    assert smoke(tmp_path / "one", "--seeds", "3") == 0
+    alone = capsys.readouterr().out
+    assert smoke(tmp_path / "two", "--seeds", "3", "--jobs", "2") == 0
+    spread = capsys.readouterr()
+    assert spread.err == ""
+    cut = lambda text: [line.split(", attention")[0] for line in text.splitlines()]  # noqa: E731
+    assert cut(spread.out) == cut(alone)  # in the order of the seeds
+    same_numbers(tmp_path / "one", tmp_path / "two", range(3))
+    assert (tmp_path / "two/dummy_amt/lvgts/learning_curve.png").exists()
+
+
+class Backwards(Executor):
+    """An executor of a user: here, the last call first, and all only when the first is asked."""
+
+    def __init__(self):
+        self.calls = []
+
+    def submit(self, fn, /, *args):
+        self.calls.append((Future(), fn, args))
+        if len(self.calls) == 3:
+            for future, fn, args in reversed(self.calls):
+                future.set_result(fn(*args))
+        return self.calls[-1][0]
+
+
+def test_any_executor_serves(tmp_path):
+    settings = preset("dummy_amt", **SMOKE, H=4)
+    one = runs.run(settings, [0, 1, 2, 3], tmp_path / "one", quiet=True)
+    executor = Backwards()
+    other = runs.run(
+        settings, [3, 1, 0, 2], tmp_path / "two", quiet=True, jobs=3, executor=executor
+    )
+    assert [args[1] for _, _, args in executor.calls] == [[3, 2], [1], [0]]
+    for mine, theirs in zip(one, other, strict=True):
+        assert mine | {"wall_s": 0.0} == theirs | {"wall_s": 0.0}
+    same_numbers(tmp_path / "one", tmp_path / "two", range(4))
+
+
+def test_progress_of_stacks_elsewhere_is_read_from_their_logs(tmp_path):
+    stacks = [[0, 1], [2]]
+    assert runs.done(stacks, tmp_path) == 0
+    for seed, text in ((0, "iteration,collect\n10,1\n"), (1, "iteration,collect\n10,1\n20,2\n")):
+        (tmp_path / f"seed_{seed}").mkdir()
+        (tmp_path / f"seed_{seed}/timing.csv").write_text(text)
+    assert runs.done(stacks, tmp_path) == 10

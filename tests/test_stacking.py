@@ -22,10 +22,12 @@ def everything(phi, theta, episode, case):
 
     (_, terms), gradient = value_and_grad(loss)(phi)
     out = {f"loss {n}": x for n, x in enumerate(terms)} | prefixed("gradient", gradient)
-    state, gradients = optim.adam_init(phi), optim.clip_norm(gradient, 0.5)
-    out |= prefixed("clipped", gradients) | {"norm": optim.global_norm(gradient)}
+    x, g = optim.flatten(phi, phi), optim.flatten(gradient, phi)
+    state, clipped = optim.adam_init(x), optim.clip_norm(g, 0.5)
+    out |= {"clipped": clipped, "norm": optim.global_norm(g)}
     for _ in range(2):
-        phi, state = optim.adam_step(phi, gradients, state, 0.01)
+        x, state = optim.adam_step(x, clipped, state, 0.01)
+    phi = optim.unflatten(x, phi)
     out |= prefixed("stepped", phi)
     inferred = imagine.infer(phi, theta, o, a, u, case.encoder, case.recall)
     pi = imagine.policy_replay(theta, inferred, A_MAX)

@@ -65,7 +65,7 @@ class Read(NamedTuple):
     """One read of the memory: only the K = min(M, k+1) best have weight or gradient."""
 
     key_query: np.ndarray  # (S, B, H)
-    rows: np.ndarray  # (K, S, B), where they stand in the buffer of latents seen as (S·T·B, H)
+    rows: np.ndarray  # (K, S, B), where they stand in the buffer of latents, see `rows`
     h_i: np.ndarray  # (K, S, B, H), the latents there, the lowest score first
     w: np.ndarray  # (K, S, B)
     survives: np.ndarray  # (K, S, B)
@@ -85,19 +85,18 @@ def read(key_query, h, t, k, rule):
     s = np.einsum("sibh,sbh->sbi", h[:, :t], key_query)
     order = np.argsort(s, axis=-1).transpose(2, 0, 1)  # ascending
     best = np.ascontiguousarray(order[-k - 1 :])  # (K, S, B)
-    episode = np.arange(S * B).reshape(S, B)
-    top = s.take(episode * t + best)
+    top = s.take(np.arange(0, S * B * t, t).reshape(S, B) + best)
     excess, threshold = excesses(top, t, k, rule)
     total, tied = excess.sum(axis=0), None
     if not total.all():
         tied = uniform(s, total == 0.0)
         total[total == 0.0] = 1.0
-    rows = episode + np.arange(S)[:, None] * (T * B - B) + best * B
-    h_i, w = h.reshape(-1, H).take(rows, axis=0), excess / total
+    at, w = rows(best, h.shape), excess / total
+    h_i = h.reshape(-1, H).take(at, axis=0)
     h_m = np.einsum("ksb,ksbh->sbh", w, h_i)
     if tied is not None:
         h_m += np.einsum("sbi,sibh->sbh", tied, h[:, :t])
-    return h_m, Read(key_query, rows, h_i, w, excess > 0.0, total, threshold, tied)
+    return h_m, Read(key_query, at, h_i, w, excess > 0.0, total, threshold, tied)
 
 
 def excesses(top, M, k, rule):
@@ -128,12 +127,23 @@ def read_adjoint(step, lambda_h_m, lambda_h):
     lambda_s[step.threshold] -= lambda_s.sum(axis=0)
     lambda_i = lambda_s[..., None] * step.key_query  # s_i = h_iᵀ key_query
     lambda_i += step.w[..., None] * lambda_h_m  # the temporal shortcut: h_m = Σ_i w_i h_i
-    lambda_i += lambda_h.reshape(-1, lambda_h.shape[-1]).take(step.rows, axis=0)
-    np.put(whole_rows(lambda_h), step.rows, whole_rows(lambda_i))
+    add_rows(lambda_h, step.rows, lambda_i)
     if step.tied is not None:
         M = step.tied.shape[-1]
         lambda_h[:, :M] += np.einsum("sbi,sbh->sibh", step.tied, lambda_h_m)
     return np.einsum("ksb,ksbh->sbh", lambda_s, step.h_i)  # s_i = h_iᵀ key_query
+
+
+def rows(i, shape):
+    """Where the steps i (K, S, B) stand in a buffer (S, T, B, F) seen as (S·T·B, F)."""
+    S, T, B, _ = shape
+    return (np.arange(0, S * T, T)[:, None] + i) * B + np.arange(B)
+
+
+def add_rows(buffer, rows, x):
+    """buffer[rows] += x, where no row stands twice in rows; x (..., F) is used up."""
+    x += buffer.reshape(-1, buffer.shape[-1]).take(rows, axis=0)
+    np.put(whole_rows(buffer), rows, whole_rows(x))
 
 
 def whole_rows(x):

@@ -4,7 +4,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lvgts_np.adjoint.layers import Buffers, mlp, mlp_adjoint, mlp_gradient, networks, tall
+from lvgts_np.adjoint.layers import (
+    Buffers,
+    add_rows,
+    mlp,
+    mlp_adjoint,
+    mlp_gradient,
+    networks,
+    rows,
+    tall,
+)
 from lvgts_np.config import LOG_STD
 
 
@@ -20,8 +29,8 @@ def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
     N, shortcut, store = rollout
     buffers = Buffers() if buffers is None else buffers
     nets = networks(theta, "pi") | networks(phi, "f", "r")
-    read_w = inferred.w if shortcut else None
-    trace = replay(nets, inferred, read_w, a_max, buffers)
+    reads = [remembered(w_t, len(inferred.w)) for w_t in inferred.w] if shortcut else None
+    trace = replay(nets, inferred, reads, a_max, buffers)
     B, net, x = inferred.h_0.shape[1], nets["r"], tall(trace.x_r)
     v = buffers("v_r", x.shape[:2] + net.W1.shape[2:], x.dtype)
     r_hat = mlp(net, x, v, buffers("zeros", v.shape[1:], x.dtype, np.zeros))
@@ -30,8 +39,16 @@ def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
     lambda_v = np.multiply(net.W2.mT / B, v > 0.0)  # G = Σ_t Σ_b r̂_t[b] / B
     lambda_x = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
     lambda_x = lambda_x.reshape(trace.x_r.shape[:-1] + lambda_x.shape[-1:])
-    gradient = replay_adjoint(nets, trace, read_w, lambda_x, (N, store), buffers)
+    gradient = replay_adjoint(nets, trace, reads, lambda_x, (N, store), buffers)
     return G, {name: gradient[name] for name in theta}
+
+
+def remembered(w, T):
+    """What w_t (S, B, t) attends: weights (K, S, B), K the most of an episode, and their `rows`."""
+    K = np.count_nonzero(w, axis=-1).max(initial=0)
+    best = np.argsort(w, axis=-1).transpose(2, 0, 1)[w.shape[-1] - K :]
+    w = np.take_along_axis(w.transpose(2, 0, 1), best, axis=0)
+    return w, rows(best, (w.shape[1], T, w.shape[2], None))
 
 
 class Trace(NamedTuple):
@@ -45,12 +62,12 @@ class Trace(NamedTuple):
     du_dout: np.ndarray  # ∂u/∂(μ, log σ)
 
 
-def replay(nets, inferred, read_w, a_max, buffers):
+def replay(nets, inferred, reads, a_max, buffers):
     """Replay under the current policy. [Alg. 1, lines 10-17]
 
     â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,   ĥ_{t+1} = f(ĥ_t, h_m, â_t) + ξ_t
 
-    h_m = Σ_i w_{t+1}[i] ĥ_i with read_w = inferred.w, or 0 with None.
+    h_m = Σ_i w_{t+1}[i] ĥ_i with what is `remembered` at t+1 in reads, or 0 with None.
     """
     T, (S, B, H), A = len(inferred.eta), inferred.h_0.shape, inferred.eta[0].shape[-1]
     hidden, hidden_f = nets["pi"].W1.shape[-1], nets["f"].W1.shape[-1]
@@ -77,15 +94,17 @@ def replay(nets, inferred, read_w, a_max, buffers):
         if t + 1 == T:
             break
         x_f[..., :H], x_f[..., 2 * H : -1] = h_hat[:, t], a_hat[:, t]
-        if read_w is not None:  # line 15
-            x_f[..., H : 2 * H] = np.einsum("sbi,sibh->sbh", read_w[t + 1], h_hat[:, : t + 1])
+        if reads is not None:  # line 15
+            w, at = reads[t + 1]
+            h_i = x_pi.reshape(-1, H + 1).take(at, axis=0)[..., :-1]
+            np.einsum("ksb,ksbh->sbh", w, h_i, out=x_f[..., H : 2 * H])
         h_hat[:, t + 1] = mlp(nets["f"], x_f, v_f[:, t], zeros_f)  # line 17
         h_hat[:, t + 1] += inferred.xi[t]
     x_r[..., :H] = h_hat
     return trace
 
 
-def replay_adjoint(nets, trace, read_w, lambda_x_r, cut, buffers):
+def replay_adjoint(nets, trace, reads, lambda_x_r, cut, buffers):
     """Backward through the replay: who is credited with the return. [Alg. 1, lines 15-24]
 
     λ_ĥ_t = [N ∤ t] (∂r̂ + λ_ĥ_{t+1} ∂f/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
@@ -107,9 +126,9 @@ def replay_adjoint(nets, trace, read_w, lambda_x_r, cut, buffers):
             lambda_x = np.matmul(lambda_v, W_f.mT)
             lambda_h_t += lambda_x[..., :H]
             lambda_a += lambda_x[..., 2 * H :]
-        if t + 1 < T and read_w is not None:  # the temporal shortcut: h_m = Σ_i w_{t+1}[i] ĥ_i
-            lambda_h_m = lambda_x[..., H : 2 * H]
-            lambda_h[:, : t + 1] += np.einsum("sbi,sbh->sibh", read_w[t + 1], lambda_h_m)
+        if t + 1 < T and reads is not None:  # h_m = Σ_i w_{t+1}[i] ĥ_i
+            (w, at), lambda_h_m = reads[t + 1], lambda_x[..., H : 2 * H]
+            add_rows(lambda_h, at, w[..., None] * lambda_h_m)  # the temporal shortcut
         lambda_u = lambda_a * du[:, t]  # â_t = a_max tanh(u_t / a_max)
         np.multiply(np.tile(lambda_u, 2), du_dout[:, t], out=lambda_out[:, t])  # u_t = μ + σ η_t
         mlp_adjoint(nets["pi"], v_pi[:, t], lambda_out[:, t], lambda_v_pi[:, t])

@@ -7,9 +7,9 @@ import numpy as np
 from lvgts_np import adjoint, reference
 from lvgts_np.attention import read
 from lvgts_np.config import preset
-from lvgts_np.imagine import Inferred, infer
+from lvgts_np.imagine import infer
 from lvgts_np.model import init_model, init_policy
-from lvgts_np.optim import adam_init, adam_step, clip_norm
+from lvgts_np.optim import adam_init, adam_step, clip_norm, flatten, unflatten
 
 ENGINES = {"adjoint": adjoint, "autograd": reference}
 
@@ -20,37 +20,47 @@ class Learner:
     def __init__(self, phi, theta, c, dtype="float32", engine="adjoint"):
         self.c, self.dtype, self.engine = c, dtype, ENGINES[engine]
         self.phi, self.theta = cast(phi, dtype), cast(theta, dtype)
-        self.adam_phi, self.adam_theta = adam_init(self.phi), adam_init(self.theta)
+        self.adam_phi, self.adam_theta = (
+            adam_init(flatten(params, params)) for params in (self.phi, self.theta)
+        )
         self.buffers = adjoint.Buffers()
 
     def fit(self, batch):
         """One Adam step on the model from a mini-batch o, a, r (T, S, B, .); -> its losses."""
         losses, gradient = self.model_gradient(batch)
-        step = clip_norm(gradient, self.c.clip_norm)
-        self.phi, self.adam_phi = adam_step(self.phi, step, self.adam_phi, self.c.model_lr)
+        step = self.adam_phi, self.c.model_lr
+        self.phi, self.adam_phi = self.descend(self.phi, gradient, *step)
         return losses
 
     def improve(self, o, a, u):
         """One Adam step up the imagined return of real episodes (T, S, B, .); -> G (S,)."""
         G, ascent = self.policy_gradient(o, a, u)
-        step = clip_norm({name: -g for name, g in ascent.items()}, self.c.clip_norm)
-        self.theta, self.adam_theta = adam_step(self.theta, step, self.adam_theta, self.c.policy_lr)
+        step = self.adam_theta, self.c.policy_lr
+        gradient = {name: -g for name, g in ascent.items()}
+        self.theta, self.adam_theta = self.descend(self.theta, gradient, *step)
         return G
 
+    def descend(self, params, gradient, adam, lr):
+        g = clip_norm(flatten(gradient, params), self.c.clip_norm)
+        x, adam = adam_step(flatten(params, params), g, adam, lr)
+        return unflatten(x, params), adam
+
     def model_gradient(self, batch):
-        data = [np.asarray(x, self.dtype) for x in batch]
-        c = self.c
+        data, c = [np.asarray(x, self.dtype) for x in batch], self.c
         encoder = {"N": c.N, "k": c.k, "rule": "paper"}
         return self.engine.model_loss_and_grad(
             self.phi, data, encoder, True, c.alphas, self.buffers
         )
 
     def policy_gradient(self, o, a, u):
+        return self.improvement(self.infer(*(np.asarray(x, self.dtype) for x in (o, a, u))))
+
+    def infer(self, o, a, u):
+        encoder = {"N": self.c.N, "k": self.c.k, "rule": "paper"}
+        return infer(self.phi, self.theta, o, a, u, encoder, read)
+
+    def improvement(self, inferred):
         c = self.c
-        o, a, u = (np.asarray(x, self.dtype) for x in (o, a, u))
-        encoder = {"N": c.N, "k": c.k, "rule": "paper"}
-        inferred = infer(self.phi, self.theta, o, a, u, encoder, read)
-        inferred = Inferred(inferred.h_0, *(cast_all(x, self.dtype) for x in inferred[1:]))
         rollout = c.N, True, "before"
         return self.engine.return_and_grad(
             self.theta, self.phi, inferred, c.a_max, rollout, self.buffers
@@ -65,10 +75,6 @@ class Learner:
 
 def cast(params, dtype):
     return {name: np.asarray(x, dtype) for name, x in params.items()}
-
-
-def cast_all(arrays, dtype):
-    return [np.asarray(x, dtype) for x in arrays]
 
 
 def settings(**changes):

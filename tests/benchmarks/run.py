@@ -18,6 +18,7 @@ import os
 import statistics
 import sys
 import time
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -30,6 +31,7 @@ import numpy as np
 import numpy_learner
 from numpy_learner import episodes, parameters, settings
 
+from lvgts_np import adjoint
 from lvgts_np.agent import Agent
 from lvgts_np.episodes import Replay, collect, training_reward
 from lvgts_np.train import make_streams, make_task, stack
@@ -52,7 +54,7 @@ class Iteration:
         self.c, self.task = settings(), make_task(settings().config)
         self.learner = make_learner(engine, dtype, *parameters(S, self.c), self.c)
         self.streams = [make_streams(seed) for seed in range(S)]
-        self.replay, self.dtype = Replay(B * 10), dtype
+        self.replay, self.dtype = Replay(B * 10, dtype), dtype
 
     def __call__(self):
         seconds = dict.fromkeys(PARTS, 0.0)
@@ -71,15 +73,15 @@ class Iteration:
         c, (phi, theta) = self.c, self.learner.params()
         noise = stack([self.task.draw(s["task"], B) for s in self.streams], new_axis=True)
         eta = [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams]
+        eta = np.stack(eta, axis=1).astype(self.dtype)
         agent = Agent(phi, theta, c.k, "paper", c.a_max)
-        played, u = collect(self.task, agent, noise, np.stack(eta, axis=1))
+        played, u = collect(self.task, agent, noise, eta)
         r = training_reward(played, c.config.distractor_scale)
         self.replay.add(played.o, played.a, r)
         return played.o, played.a, u
 
     def sample(self):
-        batch = self.replay.sample([s["batches"] for s in self.streams], BATCH)
-        return [np.asarray(x, self.dtype) for x in batch]
+        return self.replay.sample([s["batches"] for s in self.streams], BATCH)
 
 
 def make_learner(engine, dtype, phi, theta, c):
@@ -212,10 +214,30 @@ def growth():
         print(f"against {name} at {fixed}: {rows}")
 
 
+def memory():
+    """Print the most memory that the adjoint's policy gradient holds at once, without its input."""
+    print("\nThe adjoint's policy gradient, float32, S = 20, B = 32: peak MB (of it stored states)")
+    for T in (15, 60, 240):
+        c = settings(T=T)
+        learner = numpy_learner.Learner(*parameters(20, c), c)
+        o, a, _, u = (x.astype("float32") for x in episodes(20, B, T))
+        inferred = learner.infer(o, a, u)
+        cells = []
+        for N in (1, 4, T):
+            c.N, learner.buffers = N, adjoint.Buffers()
+            tracemalloc.start()
+            learner.improvement(inferred)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            stored = sum(x.nbytes for x in learner.buffers.arrays.values())
+            cells.append(f"N = {N}: {peak / 1e6:.1f} ({stored / 1e6:.1f})")
+        print(f"T = {T}: " + ", ".join(cells))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each comparison")
-    parser.add_argument("--only", choices=("compare", "matmul", "growth"))
+    parser.add_argument("--only", choices=("compare", "matmul", "growth", "memory"))
     parser.add_argument("--core", type=int, help="to stay on; the last one by default")
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
@@ -233,6 +255,8 @@ def main():
                 matmul_share(S, dtype)
     if args.only in (None, "growth"):
         growth()
+    if args.only in (None, "memory"):
+        memory()
 
 
 if __name__ == "__main__":
