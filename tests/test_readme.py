@@ -143,3 +143,15 @@ def test_the_results_are_those_of_the_files_beside_them():
         cells += [f"{float(row[name]):.2f}" for name in ("mean", "least", "attention_remember")]
         assert f"| {' | '.join(cells)} |" in README
     assert rows
+
+
+def test_the_speeds_are_those_of_the_benchmark_s_output():
+    output = (ROOT / "docs" / "benchmark.txt").read_text()
+    one, twenty = output.split("\nS = 20")[0], output.split("\nS = 20")[1]
+    names = {"`adjoint`": "adjoint", "`autograd`": "autograd", "PyTorch": "torch", "JAX": "jax"}
+    for engine, dtype, *rates, ratios in table("Speed"):
+        name = next(name for start, name in names.items() if engine.startswith(start))
+        for text, rate, at in zip((one, twenty), rates, (0, 1), strict=True):
+            line = re.search(rf"^{name} +{dtype} +(\S+) +(\S+)x", text, re.MULTILINE)
+            assert line[1] == rate
+            assert not ratios.strip() or line[2] == ratios.split(", ")[at]

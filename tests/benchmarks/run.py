@@ -32,6 +32,7 @@ import numpy_learner
 from numpy_learner import episodes, parameters, settings
 
 from lvgts_np import adjoint
+from lvgts_np.adjoint import model
 from lvgts_np.agent import Agent
 from lvgts_np.episodes import Replay, collect, training_reward
 from lvgts_np.train import make_streams, make_task, stack
@@ -177,6 +178,27 @@ def recorded_matmuls(work):
     return calls
 
 
+def share_of_reads(work, calls=20):
+    """The share of the time of `work` that reading the memory takes, forward and backward."""
+    real, spent = (model.read, model.read_adjoint), {"reads": 0.0}
+
+    def clocked(f):
+        def call(*args):
+            with timed(spent, "reads"):
+                return f(*args)
+
+        return call
+
+    model.read, model.read_adjoint = (clocked(f) for f in real)
+    try:
+        begin = time.perf_counter()
+        for _ in range(calls):
+            work()
+        return spent["reads"] / (time.perf_counter() - begin)
+    finally:
+        model.read, model.read_adjoint = real
+
+
 def matmul_share(S, dtype):
     """Print what of the adjoint's model step is matmul, and its rate beside the machine's."""
     step = model_step(S, T=15, H=16, dtype=dtype)
@@ -192,8 +214,9 @@ def matmul_share(S, dtype):
     square = np.ones((1024, 1024), dtype)
     peak = 2.0 * 1024**3 / best(lambda: square @ square)
     rates = [f / 1e9 for f in (flops / total, flops / alone, peak)]
-    columns = "{:4}  {:9}{:10.2f}{:14.0%}{:14.1f}{:22.1f}{:14.1f}{:15.0%}"
-    print(columns.format(S, dtype, 1e3 * total, alone / total, *rates, rates[0] / rates[1]))
+    columns = "{:4}  {:9}{:8.2f}{:11.0%}{:10.0%}{:11.1f}{:19.1f}{:9.1f}{:11.0%}"
+    shares = alone / total, share_of_reads(step)
+    print(columns.format(S, dtype, 1e3 * total, *shares, *rates, rates[0] / rates[1]))
 
 
 def growth():
@@ -248,8 +271,16 @@ def main():
             compare(S, args.seconds)
     if args.only in (None, "matmul"):
         print("\nThe adjoint's model step: its matmuls, GFLOP/s, and the machine's own rate")
-        head = ("ms", "in matmul", "achieved", "its matmuls alone", "1024^3", "of alone")
-        print("   S  dtype  {:>12}{:>14}{:>14}{:>22}{:>14}{:>15}".format(*head))
+        head = (
+            "ms",
+            "in matmul",
+            "in reads",
+            "achieved",
+            "its matmuls alone",
+            "1024^3",
+            "of alone",
+        )
+        print("   S  dtype  {:>10}{:>11}{:>10}{:>11}{:>19}{:>9}{:>11}".format(*head))
         for S in (1, 20):
             for dtype in ("float32", "float64"):
                 matmul_share(S, dtype)
