@@ -60,12 +60,12 @@ def run(settings, seeds, out, force=False, quiet=False, jobs=1, executor=None):
                 results = processes.spread(
                     train_stack, calls, pool, lambda: at(done(stacks, folder))
                 )
-    summaries = sorted(itertools.chain(*results), key=lambda numbers: numbers["seed"])
+    of_seed = {numbers["seed"]: numbers for numbers in itertools.chain(*results)}
     try:
         figures.draw(folder, like=seeds[0])
     except ValueError as error:  # an older seed's file is damaged; this run is complete
         print(f"pictures not drawn: {error}", file=sys.stderr)
-    return summaries
+    return [of_seed[seed] for seed in seeds]
 
 
 def done(stacks, folder):
@@ -73,8 +73,8 @@ def done(stacks, folder):
     logged = []
     for stack in stacks:
         files = [folder / f"seed_{seed}" / "timing.csv" for seed in stack]
-        ends = [file.read_text().splitlines()[-1] for file in files if file.exists()]
-        logged.append(max([int(end.split(",")[0]) for end in ends if end[0].isdigit()], default=0))
+        rows = [file.read_text().splitlines()[1:] for file in files if file.exists()]
+        logged.append(max((int(row[-1].split(",")[0]) for row in rows if row), default=0))
     return sum(logged) // len(logged)
 
 

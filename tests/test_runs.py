@@ -235,6 +235,8 @@ def test_any_executor_serves(tmp_path):
         settings, [3, 1, 0, 2], tmp_path / "two", quiet=True, jobs=3, executor=executor
     )
     assert [args[1] for _, _, args in executor.calls] == [[3, 2], [1], [0]]
+    assert [numbers["seed"] for numbers in other] == [3, 1, 0, 2]
+    other.sort(key=lambda numbers: numbers["seed"])
     for mine, theirs in zip(one, other, strict=True):
         assert mine | {"wall_s": 0.0} == theirs | {"wall_s": 0.0}
     same_numbers(tmp_path / "one", tmp_path / "two", range(4))
@@ -246,4 +248,7 @@ def test_progress_of_stacks_elsewhere_is_read_from_their_logs(tmp_path):
     for seed, text in ((0, "iteration,collect\n10,1\n"), (1, "iteration,collect\n10,1\n20,2\n")):
         (tmp_path / f"seed_{seed}").mkdir()
         (tmp_path / f"seed_{seed}/timing.csv").write_text(text)
+    assert runs.done(stacks, tmp_path) == 10
+    (tmp_path / "seed_2").mkdir()
+    (tmp_path / "seed_2/timing.csv").write_text("")  # just made
     assert runs.done(stacks, tmp_path) == 10
