@@ -28,7 +28,9 @@ Symbols:
 
     h, ĥ          latent of the encoder; of the replay          phi    parameters of b, d, f, r
     w_t[i]        attention from step t to step i < t           theta  parameters of π
-    h_m           what is read from memory                      xi, ξ  noise of the transition
+    q, q̂          query of the encoder; as the transition       xi, ξ  noise of the transition
+                  predicts it                                   rho, ρ what LM-SVG's f leaves out
+    h_m           what is read from memory
     a, u          action; before its squash                     eta, η noise of the policy
     o_m, a_m      what to remember; the action that shows it    N      steps between detaches
     t1, t2        remember t < t1, recall t > t2                k      memories attended

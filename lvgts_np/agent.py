@@ -48,7 +48,7 @@ class Agent:
             self.h = np.zeros(stacked.shape[:2] + self.phi["b.W"].shape[-1:], dtype)
             self.a = np.zeros(stacked.shape[:2] + (self.theta["pi.b2"].shape[-1] // 2,), dtype)
         oa_t = np.concatenate((stacked, self.a), axis=-1)
-        self.h, _ = encode_step(self.phi, oa_t, self.h, self.memory, self.k, self.rule)
+        self.h, _, _ = encode_step(self.phi, oa_t, self.h, self.memory, self.k, self.rule)
         self.memory = remember(self.memory, self.h)
         self.a, u_t = act(self.theta, self.h, eta_t, self.a_max)
         self.u.append(u_t)

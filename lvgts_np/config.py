@@ -70,7 +70,7 @@ class Config:
     model_lr: float = 3e-3  # falls linearly to a tenth
     replay_episodes: int = 3_200  # the last episodes that mini-batches are drawn from
     # Policy learning [Alg. 1]
-    policy_lr: float = 2e-3
+    policy_lr: float = 2e-3  # falls linearly to a twentieth, from the end of the warm-up
     warmup: float = 0.25  # share of the run in which only the model learns
     clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
     # The loop

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import autograd.numpy as np
 import numpy as onp
 
-from lvgts_np.attention import remember
+from lvgts_np.attention import read, remember
 from lvgts_np.autodiff import detach
-from lvgts_np.model import act, encode, policy, reward, transition
+from lvgts_np.model import act, combine, encode, policy, predict, reward, transition
 
 
 class Inferred(NamedTuple):
@@ -21,38 +21,40 @@ class Inferred(NamedTuple):
     h_0: onp.ndarray  # (S, B, H), first latent
     w: list  # w_t (S, B, t), the real attention, t = 0..T-1
     xi: list  # ξ_t (S, B, H), transition noise, t = 0..T-2
+    rho: list  # ρ_t (S, B, H), what the memory does that f is not given: 0 for LVGTS
     eta: list  # η_t (S, B, A), policy noise, t = 0..T-1
 
 
 def infer(phi, theta, o, a, u, encoder, recall):
     """The noise under which model and policy reproduce a real trajectory. [Alg. 1, line 14]
 
-    ξ_t = h_{t+1} - f(h_t, h_m^{t+1}, a_t),    η_t = (u_t - μ(h_t)) / σ(h_t)
+    ξ_t = q_{t+1} - q̂_{t+1},    η_t = (u_t - μ(h_t)) / σ(h_t)
 
     o (T, S, B, O), a and pre-squash u (T, S, B, A); encoder holds the keyword arguments of
     `encode`; recall is `read` (LVGTS) or `read_nothing` (LM-SVG).
     """
-    h, w = encode(phi, o, a, **encoder)
-    xi, memory = [], None
+    h, w, q = encode(phi, o, a, **encoder)
+    xi, rho, memory = [], [], None
     for t in range(len(h) - 1):
+        # UNSPECIFIED: how ξ is inferred; the additive residual, so the replay is exact. (M9)
+        xi.append(q[t + 1] - predict(phi, h[t], a[t]))
         memory = remember(memory, h[t])
         # DEVIATION: Algorithm 1 makes h_{t+1} with w_t; §3.2 makes it with w_{t+1}, i <= t. (M7)
-        h_m = recall(w[t + 1], memory)
-        # UNSPECIFIED: how ξ is inferred; the additive residual, so the replay is exact. (M9)
-        xi.append(h[t + 1] - transition(phi, h[t], h_m, a[t]))
+        h_m, seen = recall(w[t + 1], memory), read(w[t + 1], memory)
+        rho.append(combine(phi, q[t + 1], seen) - combine(phi, q[t + 1], h_m))
     eta = []
     for h_t, u_t in zip(h, u, strict=True):
         # DEVIATION: Algorithm 1 replays the η_t that was drawn; the encoder was trained since,
         # and only the inferred η_t gives the real action again. (M10)
         mean, std = policy(theta, h_t)
         eta.append((u_t - mean) / std)
-    return Inferred(*detach([h[0], w, xi, eta]))
+    return Inferred(*detach([h[0], w, xi, rho, eta]))
 
 
 def replay(phi, pi, inferred, N, recall, store="before"):
     """Replay under the current policy, gradients cut every N steps. [Alg. 1, lines 10-23]
 
-    â_t = π(ĥ_t, η_t),   r̂_t = r(ĥ_t, â_t),   ĥ_{t+1} = f(ĥ_t, h_m, â_t) + ξ_t
+    â_t = π(ĥ_t, η_t),   r̂_t = r(ĥ_t, â_t),   ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t)
 
     pi(h_t, t) is the policy with its noise; recall(w_t, memory) is `read` or `read_nothing`;
     store says if a latent enters the memory before or after its detach.
@@ -70,7 +72,8 @@ def replay(phi, pi, inferred, N, recall, store="before"):
         if t + 1 == T:
             break
         h_m = recall(inferred.w[t + 1], memory)  # line 15
-        h_hat.append(transition(phi, carry, h_m, a_hat[t]) + inferred.xi[t])  # line 17
+        xi_t, rho_t = inferred.xi[t], inferred.rho[t]
+        h_hat.append(transition(phi, carry, h_m, a_hat[t], xi_t, rho_t))  # line 17
         # DEVIATION: Algorithm 1 counts from 1; 0-based, the states 4, 8, 12 are cut for N = 4, and
         # the carry that line 20 calls h_t is h_{t+1}. (M8)
         carry = detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]  # lines 19-21

@@ -3,29 +3,28 @@
 import autograd.numpy as np
 
 from lvgts_np.autodiff import detach
-from lvgts_np.model import decode, encode, reward, transition
+from lvgts_np.model import decode, encode, predict, reward
 
 
-def model_losses(phi, o, a, r, encoder, recall):
+def model_losses(phi, o, a, r, encoder):
     """Reward, decoder and transition loss, each one number a seed. [A.2]
 
     L_rew = ½ [r(h_t, a_t) - r_t]²
     L_decoder = ½ |d(h_t) - o_t|²
-    L_trans = ½ |f(SG(h_t), SG(h_m^{t+1}), a_t) - SG(h_{t+1})|²
+    L_trans = ½ |q̂_{t+1}(SG(h_t), a_t) - SG(q_{t+1})|²
 
     o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
-    of `encode`; recall is `read` (LVGTS) or `read_nothing` (LM-SVG). Each loss (S,) is the
-    mean over episodes and steps of the sum over features.
+    of `encode`. Each loss (S,) is the mean over episodes and steps of the sum over features.
     """
-    h, w = encode(phi, o, a, **encoder)
+    h, _, q = encode(phi, o, a, **encoder)
     h_all, a_all = tall(h), tall(a)
     loss_reward = half_square(reward(phi, h_all, a_all) - tall(r))
     loss_decoder = half_square(decode(phi, h_all) - tall(o))
-    h, w = detach(h), detach(w)
-    h_m = [recall(w[t], np.stack(h[:t], axis=-2)) for t in range(1, len(h))]
-    # DEVIATION: A.2 writes f without its memory argument; §3.2 has it. (M11)
-    predicted = transition(phi, tall(h[:-1]), tall(h_m), tall(a[:-1]))
-    return loss_reward, loss_decoder, half_square(predicted - tall(h[1:]))
+    h, q = detach(h), detach(q)
+    # DEVIATION: A.2 compares the latents f(SG(h_t), a_t) and SG(h_{t+1}). Both are the same
+    # function of their query and of what the memory holds, so the queries are compared. (M11)
+    predicted = predict(phi, tall(h[:-1]), tall(a[:-1]))
+    return loss_reward, loss_decoder, half_square(predicted - tall(q[1:]))
 
 
 def total_loss(losses, alphas):

@@ -18,10 +18,10 @@ def encode_step(phi, oa_t, h_tm1, memory, k, rule):
     """One step of the encoder b. [Eq. 3, Alg. 2]
 
     q_t = MLP_ψ(o_t a_{t-1}, h_{t-1}),   w_t = att(q_t, h_{i<t}),   h_m = Σ_i w_t[i] h_i,
-    h_t = tanh(q_t + MLP(q_t, h_m))
+    h_t = latent(q_t, h_m)
 
     oa_t = (o_t, a_{t-1}) is (S, B, O+A), h_tm1 (S, B, H), memory (S, B, t, H) or None at t = 0;
-    k and rule as in `topk_weights`. Returns h_t (S, B, H) and w_t (S, B, t).
+    k and rule as in `topk_weights`. Returns h_t (S, B, H), w_t (S, B, t) and q_t (S, B, H).
     """
     q_t = mlp(phi, "b.q", np.concatenate((oa_t, h_tm1), axis=-1))
     # DEVIATION: Algorithm 2 lets i run to t; a state cannot attend itself before it exists. (M6)
@@ -30,8 +30,16 @@ def encode_step(phi, oa_t, h_tm1, memory, k, rule):
     else:
         w_t = topk_weights(scores(q_t, phi["b.W"], memory), k, rule)
         h_m = read(w_t, memory)
+    return latent(phi, q_t, h_m), w_t, q_t
+
+
+def latent(phi, q_t, h_m, rho_t=0.0):
+    """The latent of a query and of what it read from memory; encoder and transition share it.
+
+    h_t = tanh(q_t + MLP(q_t, h_m) + ρ_t)        all (S, B, H)
+    """
     # UNSPECIFIED: the latent's range; tanh keeps it bounded. (M2)
-    return tanh(q_t + combine(phi, q_t, h_m)), w_t
+    return tanh(q_t + combine(phi, q_t, h_m) + rho_t)
 
 
 def combine(phi, q_t, h_m):
@@ -47,10 +55,10 @@ def encode(phi, o, a, N, k, rule="paper"):
 
     h_t = b(h_{t-1}, h_m, o_t, a_{t-1}),   h_{-1} = a_{-1} = 0,   h_{t-1} ← Detach(h_{t-1}) at N | t
 
-    o (T, S, B, O), a (T, S, B, A). Returns lists over t of h_t (S, B, H) and w_t (S, B, t). The
-    memory read is never detached. N >= T leaves the recurrence whole.
+    o (T, S, B, O), a (T, S, B, A). Returns lists over t of h_t (S, B, H), w_t (S, B, t) and q_t
+    (S, B, H). The memory read is never detached. N >= T leaves the recurrence whole.
     """
-    h, w, memory = [], [], None
+    h, w, q, memory = [], [], [], None
     a_tm1 = onp.zeros_like(a[0])
     h_tm1 = onp.zeros(o[0].shape[:-1] + (phi["b.W"].shape[-1],), dtype=o[0].dtype)
     for t in range(len(o)):
@@ -59,12 +67,13 @@ def encode(phi, o, a, N, k, rule="paper"):
         if t % N == 0:
             h_tm1 = detach(h_tm1)
         oa_t = np.concatenate((o[t], a_tm1), axis=-1)
-        h_t, w_t = encode_step(phi, oa_t, h_tm1, memory, k, rule)
+        h_t, w_t, q_t = encode_step(phi, oa_t, h_tm1, memory, k, rule)
         memory = remember(memory, h_t)
         h.append(h_t)
         w.append(w_t)
+        q.append(q_t)
         h_tm1, a_tm1 = h_t, a[t]
-    return h, w
+    return h, w, q
 
 
 def decode(phi, h):
@@ -75,12 +84,25 @@ def decode(phi, h):
     return mlp(phi, "d", h)
 
 
-def transition(phi, h_t, h_m, a_t):
-    """Latent transition f, with the memory that the next latent will read. [§3.2]
+def predict(phi, h_t, a_t):
+    """The query of the next step, before its observation is seen. [§3.2]
 
-    ĥ_{t+1} = f(ĥ_t, ĥ_m^{t+1}, a_t)        h_t, h_m (S, B, H), a_t (S, B, A), returns (S, B, H).
+    q̂_{t+1} = MLP_f(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, H).
     """
-    return mlp(phi, "f", np.concatenate((h_t, h_m, a_t), axis=-1))
+    return mlp(phi, "f", np.concatenate((h_t, a_t), axis=-1))
+
+
+def transition(phi, h_t, h_m, a_t, xi_t, rho_t):
+    """Latent transition f, with the memory that the next latent reads, and its noise. [§3.2]
+
+    ĥ_{t+1} = f(ĥ_t, ĥ_m^{t+1}, a_t, ξ_t) = tanh(q̂ + MLP(q̂, ĥ_m^{t+1}) + ρ_t),   q̂ = q̂_{t+1} + ξ_t
+
+    a_t is (S, B, A), all others and what is returned (S, B, H).
+    """
+    # UNSPECIFIED: what f is made of. It predicts the query and reads the memory as the encoder
+    # does: an MLP of (h, h_m, a) learns a mean over the next observation, and its derivative by
+    # h_m loses most of a recall reward's credit. (M9)
+    return latent(phi, predict(phi, h_t, a_t) + xi_t, h_m, rho_t)
 
 
 def reward(phi, h_t, a_t):
@@ -132,7 +154,7 @@ def init_model(rng, O, A, H, hidden, combine_mlp=True):
     phi["b.q.W1"] *= onp.repeat([1.0, 0.3, 1.5], [O, A, H])[:, None]
     phi["b.W"] = 0.1 * rng.standard_normal((1, H, H)) / onp.sqrt(H) - onp.eye(H)
     phi |= init_mlp(rng, "d", H, hidden, O)
-    phi |= init_mlp(rng, "f", H + H + A, hidden, H)
+    phi |= init_mlp(rng, "f", H + A, hidden, H)
     phi |= init_mlp(rng, "r", H + A, hidden, 1)
     if combine_mlp:
         phi |= init_mlp(rng, "b.c", H + H, hidden, H, last=0.1)

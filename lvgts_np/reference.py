@@ -11,12 +11,11 @@ from lvgts_np.imagine import imagined_return
 from lvgts_np.losses import model_losses, total_loss
 
 
-def model_loss_and_grad(phi, batch, encoder, shortcut, alphas, buffers=None):
+def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
     """(L_rew, L_decoder, L_trans), each (S,), and the gradient of their total. [A.2, Eq. 7]"""
-    recall = read if shortcut else read_nothing
 
     def objective(phi):
-        losses = model_losses(phi, *batch, encoder, recall)
+        losses = model_losses(phi, *batch, encoder)
         return np.sum(total_loss(losses, alphas)), losses
 
     (_, losses), gradient = value_and_grad(objective)(phi)

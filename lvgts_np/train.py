@@ -102,7 +102,7 @@ class Trainer:
         c = self.config
         batch = self.replay.sample([s["batches"] for s in self.streams], c.model_batch)
         losses, gradient = self.engine.model_loss_and_grad(
-            self.phi, batch, c.encoder, self.shortcut, c.alphas, self.buffers
+            self.phi, batch, c.encoder, c.alphas, self.buffers
         )
         losses = dict(zip(LOSSES, losses, strict=True))
         # UNSPECIFIED: the optimiser; Adam, its rate falling linearly to a tenth.
@@ -120,8 +120,12 @@ class Trainer:
             self.theta, self.phi, inferred, c.a_max, (c.N, self.shortcut, c.store), self.buffers
         )
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
+        # UNSPECIFIED: the rate falls from the warm-up's end to a twentieth: late in a run the
+        # model's errors are as large as the credit that is left, and would move the policy.
+        done = (self.iteration - c.warmup_iterations) / (c.iterations - c.warmup_iterations)
+        lr = c.policy_lr * (1.0 - 0.95 * done)
         self.theta, self.adam_theta = self._step(
-            self.theta, self.adam_theta, {"imagined return": G}, gradient, c.policy_lr
+            self.theta, self.adam_theta, {"imagined return": G}, gradient, lr
         )
 
     def _step(self, params, adam, losses, gradient, lr):

@@ -69,7 +69,7 @@ def read(w, memory):
 def encode(p, o, a, N, k, rule):
     """Eq. 3 for t = 0..T-1, h_{t-1} stopped where N divides t."""
     H, A = len(p["b.W"]), len(a[0])
-    h, w = [], []
+    h, w, queries = [], [], []
     for t in range(len(o)):
         h_tm1 = h[t - 1] if t > 0 else [0.0] * H
         if t % N == 0:
@@ -77,23 +77,30 @@ def encode(p, o, a, N, k, rule):
         q = mlp(p, "b.q", [*o[t], *(a[t - 1] if t > 0 else [0.0] * A), *h_tm1])
         w_t = topk([score(q, p["b.W"], h_i) for h_i in h], k, rule) if t > 0 else []
         h_m = read(w_t, h) if t > 0 else [0.0] * H
-        added = mlp(p, "b.c", [*q, *h_m]) if "b.c.W1" in p else h_m
-        h.append([cmath.tanh(x + y) for x, y in zip(q, added, strict=True)])
+        h.append(latent(p, q, h_m, [0.0] * H))
         w.append(w_t)
-    return h, w
+        queries.append(q)
+    return h, w, queries
 
 
-def losses(p, o, a, r, encoder, lm_svg):
+def added(p, q, h_m):
+    """What the memory adds to the query."""
+    return mlp(p, "b.c", [*q, *h_m]) if "b.c.W1" in p else h_m
+
+
+def latent(p, q, h_m, rho):
+    """tanh(q + MLP(q, h_m) + rho)"""
+    return [cmath.tanh(x + y + z) for x, y, z in zip(q, added(p, q, h_m), rho, strict=True)]
+
+
+def losses(p, o, a, r, encoder):
     """A.2: reward, decoder and transition loss of one episode, means over its steps."""
-    h, w = encode(p, o, a, **encoder)
+    h, _, q = encode(p, o, a, **encoder)
     T = len(h)
     reward = sum((mlp(p, "r", [*h[t], *a[t]])[0] - r[t][0]) ** 2 for t in range(T))
     decoder = sum(square(mlp(p, "d", h[t]), o[t]) for t in range(T))
-    h, w = [stop(h_t) for h_t in h], [stop(w_t) for w_t in w]
-    trans = 0.0
-    for t in range(T - 1):
-        h_m = [0.0] * len(h[0]) if lm_svg else read(w[t + 1], h[: t + 1])
-        trans += square(mlp(p, "f", [*h[t], *h_m, *a[t]]), h[t + 1])
+    h, q = [stop(h_t) for h_t in h], [stop(q_t) for q_t in q]
+    trans = sum(square(mlp(p, "f", [*h[t], *a[t]]), q[t + 1]) for t in range(T - 1))
     return 0.5 * reward / T, 0.5 * decoder / T, 0.5 * trans / (T - 1)
 
 
@@ -114,21 +121,27 @@ def act(p, h, eta, a_max):
 
 
 def infer(p, pi, o, a, u, encoder, lm_svg):
-    """w, xi and eta of Algorithm 1, line 14, and the latents that they were inferred on."""
-    h, w = encode(p, o, a, **encoder)
-    xi, eta = [], []
+    """w, xi, rho and eta of Algorithm 1, line 14, and the latents that they were inferred on."""
+    h, w, q = encode(p, o, a, **encoder)
+    xi, rho, eta = [], [], []
     for t in range(len(h)):
         mean, std = policy(pi, h[t])
         eta.append([(x - m) / s for x, m, s in zip(u[t], mean, std, strict=True)])
         if t + 1 < len(h):
-            h_m = [0.0] * len(h[0]) if lm_svg else read(w[t + 1], h[: t + 1])
-            f = mlp(p, "f", [*h[t], *h_m, *a[t]])
-            xi.append([x - y for x, y in zip(h[t + 1], f, strict=True)])
-    return h, w, xi, eta
+            xi.append([x - y for x, y in zip(q[t + 1], mlp(p, "f", [*h[t], *a[t]]), strict=True)])
+            seen = read(w[t + 1], h[: t + 1])
+            h_m = [0.0] * len(h[0]) if lm_svg else seen
+            pair = added(p, q[t + 1], seen), added(p, q[t + 1], h_m)
+            rho.append([x - y for x, y in zip(*pair, strict=True)])
+    return h, w, xi, rho, eta
 
 
-def replay(p, act_at, h_0, w, xi, N, store, lm_svg):
-    """Algorithm 1's second loop; act_at(h, t) is the action. Rewards, latents, actions."""
+def replay(p, act_at, h_0, noise, N, store, lm_svg):
+    """Algorithm 1's second loop; act_at(h, t) is the action, noise is w, xi and rho.
+
+    Rewards, latents, actions.
+    """
+    w, xi, rho = noise
     carry, memory = h_0, [h_0]
     r_hat, h_hat, a_hat = [], [h_0], []
     for t in range(len(xi) + 1):
@@ -138,8 +151,8 @@ def replay(p, act_at, h_0, w, xi, N, store, lm_svg):
         if t == len(xi):
             return r_hat, h_hat, a_hat
         h_m = [0.0] * len(h_0) if lm_svg else read(w[t + 1], memory)
-        f = mlp(p, "f", [*carry, *h_m, *a_t])
-        latent = [x + y for x, y in zip(f, xi[t], strict=True)]
-        carry = stop(latent) if (t + 1) % N == 0 else latent
-        memory = [*memory, latent if store == "before" else carry]
-        h_hat.append(latent)
+        q = [x + y for x, y in zip(mlp(p, "f", [*carry, *a_t]), xi[t], strict=True)]
+        h = latent(p, q, h_m, rho[t])
+        carry = stop(h) if (t + 1) % N == 0 else h
+        memory = [*memory, h if store == "before" else carry]
+        h_hat.append(h)

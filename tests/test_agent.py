@@ -24,7 +24,7 @@ def test_acting_step_by_step_is_the_policy_of_the_encoder_over_the_whole_episode
     noise = stack([task.draw(rng, 5) for _ in range(2)], new_axis=True)
     eta = rng.standard_normal((15, 2, 5, 1))
     episodes, u = collect(task, agent, noise, eta)
-    h, _ = encode(agent.phi, episodes.o, episodes.a, N=15, k=2)
+    h, _, _ = encode(agent.phi, episodes.o, episodes.a, N=15, k=2)
     for t in range(15):
         mean, std = policy(agent.theta, h[t])
         np.testing.assert_allclose(u[t], mean + std * eta[t], atol=1e-13)

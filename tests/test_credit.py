@@ -113,17 +113,14 @@ def check_credit(case):
     size = onp.max(onp.abs(C))
     for s, b in onp.ndindex(case.S, case.B):
         p, pi = naive.seed_of(phi, s), naive.seed_of(theta, s)
-        w, xi, eta = (
-            [x_t[s, b].tolist() for x_t in x] for x in (inferred.w, inferred.xi, inferred.eta)
-        )
+        *noise, eta = ([x_t[s, b].tolist() for x_t in x] for x in inferred[1:])
 
         def act_at(h, t, pi=pi, eta=eta):
             a_t = naive.act(pi, h, eta[t], A_MAX)[0]
             return [x + 1e-20j * (t == i and n == dim) for n, x in enumerate(a_t)]
 
-        r_hat, _, _ = naive.replay(
-            p, act_at, inferred.h_0[s, b].tolist(), w, xi, case.N, case.store, case.lm_svg
-        )
+        h_0 = inferred.h_0[s, b].tolist()
+        r_hat, _, _ = naive.replay(p, act_at, h_0, noise, case.N, case.store, case.lm_svg)
         slopes = onp.imag(r_hat) / 1e-20
         onp.testing.assert_allclose(C[:, i, s, b, dim], slopes, rtol=1e-9, atol=1e-11 * size)
 

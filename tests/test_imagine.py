@@ -44,7 +44,7 @@ def check_replay_is_exact(case, trained):
     inferred = imagine.infer(phi, theta, o, a, u, case.encoder, case.recall)
     pi = imagine.policy_replay(theta, inferred, A_MAX)
     r_hat, h_hat, a_hat = imagine.replay(phi, pi, inferred, **case.rollout)
-    h, _ = model.encode(phi, o, a, **case.encoder)
+    h, _, _ = model.encode(phi, o, a, **case.encoder)
     onp.testing.assert_allclose(onp.stack(h_hat), onp.stack(h), rtol=0, atol=1e-12)
     onp.testing.assert_allclose(onp.stack(a_hat), a, rtol=0, atol=1e-12)
     rewards = onp.stack([model.reward(phi, h_t, a_t) for h_t, a_t in zip(h, a, strict=True)])
@@ -58,7 +58,7 @@ def test_replaying_the_inferred_noise_gives_the_real_latents_and_actions(case, t
 
 
 def check_infer(case):
-    """w, xi and eta against scalars."""
+    """w, xi, rho and eta against scalars."""
     rng = case.rng
     phi, theta = random_model(case, rng)
     o, a, u, _ = random_episode(case, rng)
@@ -68,9 +68,9 @@ def check_infer(case):
     for s, b in onp.ndindex(case.S, case.B):
         episode = (x[:, s, b].tolist() for x in (o, a, u))
         p, pi = naive.seed_of(phi, s), naive.seed_of(theta, s)
-        h, w, xi, eta = naive.infer(p, pi, *episode, case.encoder, case.lm_svg)
+        h, *noise = naive.infer(p, pi, *episode, case.encoder, case.lm_svg)
         onp.testing.assert_allclose(inferred.h_0[s, b], h[0], atol=1e-12)
-        for mine, theirs in ((inferred.w, w), (inferred.xi, xi), (inferred.eta, eta)):
+        for mine, theirs in zip(inferred[1:], noise, strict=True):
             for x, y in zip(mine, theirs, strict=True):
                 onp.testing.assert_allclose(x[s, b], y, rtol=1e-9, atol=1e-9)
 
@@ -83,13 +83,10 @@ def test_the_inferred_noise_is_line_14_in_scalars(case):
 def scalar_replay(phi, theta, inferred, case, s, b):
     """Algorithm 1 in scalars for one episode of one seed."""
     p, pi = naive.seed_of(phi, s), naive.seed_of(theta, s)
-    h_0, *noise = (
-        inferred.h_0[s, b].tolist(),
-        *([x_t[s, b].tolist() for x_t in x] for x in (inferred.w, inferred.xi, inferred.eta)),
-    )
-    w, xi, eta = noise
+    *noise, eta = ([x_t[s, b].tolist() for x_t in x] for x in inferred[1:])
     act_at = lambda h, t: naive.act(pi, h, eta[t], A_MAX)[0]  # noqa: E731
-    return naive.replay(p, act_at, h_0, w, xi, case.N, case.store, case.lm_svg)
+    h_0 = inferred.h_0[s, b].tolist()
+    return naive.replay(p, act_at, h_0, noise, case.N, case.store, case.lm_svg)
 
 
 def check_replay(case):
@@ -172,7 +169,7 @@ def test_no_gradient_reaches_the_models_through_what_was_inferred(case):
 
     def noise(params):
         inferred = imagine.infer(params, params, o, a, u, case.encoder, case.recall)
-        arrays = [inferred.h_0, *inferred.w, *inferred.xi, *inferred.eta]
+        arrays = [inferred.h_0, *(x_t for x in inferred[1:] for x_t in x)]
         return sum(np.sum(x) for x in arrays) + np.sum(params["r.b2"])
 
     params = phi | theta
@@ -195,17 +192,23 @@ def test_the_policy_objective_leaves_the_models_alone():
 
 
 @given(cases(scale=st.sampled_from([0.25, 1.0])))
-def test_lm_svg_is_a_model_whose_f_ignores_memory(case):
+def test_where_nothing_depends_on_the_memory_both_algorithms_are_one(case):
     rng = case.rng
-    phi, theta, _ = random_replay(case, rng)
+    phi, theta, _ = random_replay(case._replace(combine_mlp=True), rng)
     o, a, u, _ = random_episode(case, rng)
-    W1 = phi["f.W1"].copy()
-    W1[:, case.H : 2 * case.H] = 0.0
+    phi["b.c.W1"][:, case.H :] = 0.0
     results = []
-    for p, recall in ((phi, attention.read_nothing), (phi | {"f.W1": W1}, attention.read)):
-        inferred = imagine.infer(p, theta, o, a, u, case.encoder, recall)
-        G = objective(p, inferred, case, recall=recall)
+    for recall in (attention.read_nothing, attention.read):
+        inferred = imagine.infer(phi, theta, o, a, u, case.encoder, recall)
+        assert all(onp.all(rho_t == 0.0) for rho_t in inferred.rho)
+        G = objective(phi, inferred, case, recall=recall)
         results.append(value_and_grad(lambda theta, G=G: np.sum(G(theta)))(theta))
     (value, gradient), (other, other_gradient) = results
     onp.testing.assert_allclose(value, other, rtol=1e-12, atol=1e-12)
     assert difference(gradient, other_gradient) <= 1e-12 * largest(gradient)
+
+
+@given(cases(lm_svg=st.just(False)))
+def test_what_the_memory_does_beyond_f_is_exactly_nothing_for_lvgts(case):
+    _, _, inferred = random_replay(case, case.rng)
+    assert all(onp.all(rho_t == 0.0) for rho_t in inferred.rho)

@@ -8,7 +8,7 @@ from draws import Case, cases, random_episode, random_model
 from hypothesis import given
 from oracles import check_gradient, difference, frozen, largest, well_conditioned
 
-from lvgts_np import attention, losses
+from lvgts_np import losses
 from lvgts_np.autodiff import value_and_grad
 
 ALPHAS = (20.0, 1.0, 0.5)
@@ -20,7 +20,7 @@ def problem(case):
     rng = case.rng
     phi, _ = random_model(case, rng)
     o, a, _, r = random_episode(case, rng)
-    return phi, (o, a, r, case.encoder, case.recall)
+    return phi, (o, a, r, case.encoder)
 
 
 def gradient_of(phi, args, which):
@@ -43,7 +43,6 @@ def naive_losses(phi, args, case):
                 naive.seed_of(phi, s),
                 *([x_t[s][b] for x_t in x] for x in (o, a, r)),
                 case.encoder,
-                case.lm_svg,
             )
             for b in range(case.B)
         ]
@@ -135,21 +134,6 @@ def test_each_loss_trains_all_that_it_should(combine_mlp):
     assert parts(gradient_of(phi, args, 0)) == encoder | {"r"}
     assert parts(gradient_of(phi, args, 1)) == encoder | {"d"}
     assert parts(gradient_of(phi, args, 2)) == {"f"}
-
-
-def without_memory(phi, H):
-    """phi with an f whose weights on h_m are zero."""
-    W1 = phi["f.W1"].copy()
-    W1[:, H : 2 * H] = 0.0
-    return phi | {"f.W1": W1}
-
-
-@given(cases())
-def test_lm_svg_is_a_model_whose_f_ignores_memory(case):
-    phi, (o, a, r, encoder, _) = problem(case)
-    ignoring = losses.model_losses(without_memory(phi, case.H), o, a, r, encoder, attention.read)
-    lm_svg = losses.model_losses(phi, o, a, r, encoder, attention.read_nothing)
-    onp.testing.assert_allclose(ignoring, lm_svg, rtol=1e-13)
 
 
 def test_the_total_is_the_weighted_sum_for_each_seed():

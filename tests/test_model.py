@@ -19,7 +19,8 @@ def inputs(case, rng):
     """Random parameters, and the arguments of every map, in one dict."""
     phi, theta = random_model(case, rng)
     lead = (case.S, case.B)
-    last = {"h_t": case.H, "h_m": case.H, "a_t": case.A, "eta_t": case.A, "oa_t": case.O + case.A}
+    last = dict.fromkeys(("h_t", "h_m", "xi_t", "rho_t"), case.H)
+    last |= {"a_t": case.A, "eta_t": case.A, "oa_t": case.O + case.A}
     x = {name: rng.standard_normal((*lead, size)) for name, size in last.items()}
     x["memory"] = onp.tanh(rng.standard_normal((*lead, case.T - 1, case.H)))
     return phi | theta | x
@@ -28,7 +29,11 @@ def inputs(case, rng):
 MAPS = {
     "mlp": lambda x, case: nets.mlp(x, "d", x["h_t"]),
     "decode": lambda x, case: model.decode(x, x["h_t"]),
-    "transition": lambda x, case: model.transition(x, x["h_t"], x["h_m"], x["a_t"]),
+    "predict": lambda x, case: model.predict(x, x["h_t"], x["a_t"]),
+    "latent": lambda x, case: model.latent(x, x["h_t"], x["h_m"], x["rho_t"]),
+    "transition": lambda x, case: model.transition(
+        x, *(x[name] for name in ("h_t", "h_m", "a_t", "xi_t", "rho_t"))
+    ),
     "reward": lambda x, case: model.reward(x, x["h_t"], x["a_t"]),
     "policy mean": lambda x, case: model.policy(x, x["h_t"])[0],
     "policy std": lambda x, case: model.policy(x, x["h_t"])[1],
@@ -64,13 +69,17 @@ def check_maps(case):
     out = {name: f(x, case) for name, f in MAPS.items() if not name.startswith("encode")}
     for s, b in onp.ndindex(case.S, case.B):
         p = naive.seed_of({n: v for n, v in x.items() if "." in n}, s)
-        h, h_m, a, eta = (x[n][s, b].tolist() for n in ("h_t", "h_m", "a_t", "eta_t"))
+        names = ("h_t", "h_m", "a_t", "eta_t", "xi_t", "rho_t")
+        h, h_m, a, eta, xi, rho = (x[n][s, b].tolist() for n in names)
+        q_hat = naive.mlp(p, "f", [*h, *a])
         mean, std = naive.policy(p, h)
         action, u = naive.act(p, h, eta, A_MAX)
         expected = {
             "mlp": naive.mlp(p, "d", h),
             "decode": naive.mlp(p, "d", h),
-            "transition": naive.mlp(p, "f", [*h, *h_m, *a]),
+            "predict": q_hat,
+            "latent": naive.latent(p, h, h_m, rho),
+            "transition": naive.latent(p, list(onp.add(q_hat, xi)), h_m, rho),
             "reward": naive.mlp(p, "r", [*h, *a]),
             "policy mean": mean,
             "policy std": std,
@@ -92,12 +101,14 @@ def check_encode(case):
     rng = case.rng
     phi, _ = random_model(case, rng)
     o, a, _, _ = random_episode(case, rng)
-    h, w = well_conditioned(lambda: model.encode(phi, o, a, **case.encoder))
+    h, w, q = well_conditioned(lambda: model.encode(phi, o, a, **case.encoder))
     assert [w_t.shape for w_t in w] == [(case.S, case.B, t) for t in range(case.T)]
     for s, b in onp.ndindex(case.S, case.B):
         p = naive.seed_of(phi, s)
-        h_one, w_one = naive.encode(p, o[:, s, b].tolist(), a[:, s, b].tolist(), **case.encoder)
+        episode = o[:, s, b].tolist(), a[:, s, b].tolist()
+        h_one, w_one, q_one = naive.encode(p, *episode, **case.encoder)
         for t in range(case.T):
+            onp.testing.assert_allclose(q[t][s, b], q_one[t], rtol=1e-11, atol=1e-11)
             onp.testing.assert_allclose(h[t][s, b], h_one[t], rtol=1e-11, atol=1e-11)
             onp.testing.assert_allclose(w[t][s, b], w_one[t], rtol=1e-9, atol=1e-9)
 
@@ -132,7 +143,7 @@ def check_encoder_truncation(case):
         p, total, size = naive.seed_of(phi, s), 0.0, 0.0
         p["b.q.b2"][0][0] += 1e-20j
         for b in range(case.B):
-            h, _ = naive.encode(p, o[:, s, b].tolist(), a[:, s, b].tolist(), **case.encoder)
+            h, _, _ = naive.encode(p, o[:, s, b].tolist(), a[:, s, b].tolist(), **case.encoder)
             total += sum(x.imag / 1e-20 for x in h[-1])
             size += sum(abs(x.imag) / 1e-20 for x in h[-1])
         assert abs(reverse[s, 0, 0] - total) <= 1e-10 * size
@@ -212,7 +223,7 @@ def test_the_untrained_policy_is_its_noise():
 @pytest.mark.parametrize("combine_mlp", [True, False])
 def test_fresh_parameters_have_the_layers_named_in_the_module(combine_mlp):
     phi = model.init_model(onp.random.default_rng(0), 2, 1, 3, 5, combine_mlp)
-    layers = {"b.q": (6, 3), "d": (3, 2), "f": (7, 3), "r": (4, 1)}
+    layers = {"b.q": (6, 3), "d": (3, 2), "f": (4, 3), "r": (4, 1)}
     layers |= {"b.c": (6, 3)} if combine_mlp else {}
     assert len(phi) == 4 * len(layers) + 1
     assert phi["b.W"].shape == (1, 3, 3)
@@ -233,10 +244,10 @@ def test_attention_is_over_the_strict_past():
     case = Case(T=5)
     phi, _ = random_model(case, case.rng)
     o, a, _, _ = random_episode(case, case.rng)
-    h, _ = model.encode(phi, o, a, **case.encoder)
+    h, _, _ = model.encode(phi, o, a, **case.encoder)
     later, action = o.copy(), a.copy()
     later[3:], action[2:] = 9.0, 9.0  # o_3 and a_2 are what h_3 sees first
-    moved, _ = model.encode(phi, later, action, **case.encoder)
+    moved, _, _ = model.encode(phi, later, action, **case.encoder)
     for t in range(3):
         assert onp.array_equal(h[t], moved[t])
     assert not onp.array_equal(h[3], moved[3])

@@ -14,7 +14,7 @@ from lvgts_np.autodiff import value_and_grad
 def everything(phi, theta, episode, case):
     """Losses, gradients, replay, credit and the parameters after two steps, by name."""
     o, a, u, r = episode
-    args = (o, a, r, case.encoder, case.recall)
+    args = (o, a, r, case.encoder)
 
     def loss(phi):
         terms = losses.model_losses(phi, *args)

@@ -60,7 +60,7 @@ def test_parameters_latents_and_replay_are_of_the_dtype_from_the_first_step_to_t
     inferred = trainer.probe(4)[2]
     arrays = [*trainer.phi.values(), *trainer.theta.values(), *trainer.replay.columns]
     arrays += [trainer.adam_phi.m, trainer.adam_theta.v, inferred.h_0]
-    arrays += [*inferred.xi, *inferred.eta, *inferred.w[1:]]
+    arrays += [*inferred.xi, *inferred.rho, *inferred.eta, *inferred.w[1:]]
     assert {x.dtype for x in arrays} == {np.dtype(dtype)}
 
 

@@ -127,12 +127,14 @@ def replayed_locals(phi, theta, inferred):
     local = []
     for t, (h, a) in enumerate(zip(h_hat, a_hat, strict=True)):
         h, a, zero = h[0, 0], a[0, 0], onp.zeros((1, 1, h.shape[-1]))
+        last = min(t, len(a_hat) - 2)  # no state follows the last step
+        noise = inferred.xi[last], inferred.rho[last]
 
         def r(s, a):
             return model.reward(phi, s[None, None], a[None, None])[0, 0, 0]
 
-        def f(s, a, zero=zero):
-            return model.transition(phi, s[None, None], zero, a[None, None])[0, 0]
+        def f(s, a, zero=zero, noise=noise):
+            return model.transition(phi, s[None, None], zero, a[None, None], *noise)[0, 0]
 
         local.append(
             Local(

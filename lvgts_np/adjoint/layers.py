@@ -61,6 +61,36 @@ def mlp_gradient(name, x, hidden, lambda_v, lambda_y):
     }
 
 
+def latent(net, x_c, hidden, zeros, h, rho=None):
+    """h = tanh(q + MLP(q, h_m) + ρ), left in h (S, B, H). [Alg. 2]
+
+    x_c is (q, h_m, 1) (S, B, 2H + 1). Without a net MLP(q, h_m) is h_m, without a rho ρ is 0.
+    """
+    H = h.shape[-1]
+    c = x_c[..., H:-1] if net is None else mlp(net, x_c, hidden, zeros, h)
+    np.add(x_c[..., :H], c, out=h)
+    if rho is not None:
+        h += rho
+    np.tanh(h, out=h)
+
+
+def latent_adjoint(net, h, hidden, lambda_h, lambda_z, lambda_v):
+    """λ of q and of h_m; λ of what tanh and what the ReLU take are left in lambda_z, lambda_v.
+
+    λ_z = λ_h (1 - h²),   (λ_q, λ_h_m) = (λ_z, 0) + λ_z ∂MLP/∂(q, h_m)
+    """
+    H = h.shape[-1]
+    np.multiply(h, h, out=lambda_z)
+    np.subtract(1.0, lambda_z, out=lambda_z)
+    lambda_z *= lambda_h  # h = tanh(z)
+    if net is None:  # z = q + h_m + ρ
+        return lambda_z, lambda_z
+    mlp_adjoint(net, hidden, lambda_z, lambda_v)  # z = q + MLP(q, h_m) + ρ
+    lambda_q = np.matmul(lambda_v, net.W1[:, :H].mT)
+    lambda_q += lambda_z
+    return lambda_q, np.matmul(lambda_v, net.W1[:, H:-1].mT)
+
+
 class Read(NamedTuple):
     """One read of the memory: only the K = min(M, k+1) best have weight or gradient."""
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from lvgts_np.adjoint.layers import (
     Buffers,
+    latent,
+    latent_adjoint,
     mlp,
     mlp_adjoint,
     mlp_gradient,
@@ -18,14 +20,13 @@ from lvgts_np.adjoint.layers import (
 ROWS = 640  # seeds x episodes at a time: what a step touches then stays in the cache
 
 
-def model_loss_and_grad(phi, batch, encoder, shortcut, alphas, buffers=None):
+def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
     """(L_rew, L_decoder, L_trans), each (S,), and the gradient of their total. [A.2, Eq. 7]
 
     L = Σ_seeds α_rew L_rew + α_decoder L_decoder + α_trans L_trans
 
     batch is o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
-    of `encode`; shortcut is True for LVGTS (`read`), False for LM-SVG (`read_nothing`). The
-    gradient is a dict like phi.
+    of `encode`. The gradient is a dict like phi.
     """
     buffers = Buffers() if buffers is None else buffers
     S, B = batch[0].shape[1:3]
@@ -35,13 +36,13 @@ def model_loss_and_grad(phi, batch, encoder, shortcut, alphas, buffers=None):
         seeds *= 2 if len(seeds) * B == 1 else 1  # NumPy would add in another order than in a stack
         data = [np.swapaxes(x[:, seeds], 0, 1) for x in batch]  # (S, T, B, .)
         block_phi = {name: x[seeds] for name, x in phi.items()}
-        parts.append(block_gradient(block_phi, data, encoder, shortcut, alphas, buffers))
+        parts.append(block_gradient(block_phi, data, encoder, alphas, buffers))
     losses, gradients = zip(*parts, strict=True)
     losses = tuple(np.concatenate(loss)[:S] for loss in zip(*losses, strict=True))
     return losses, {name: np.concatenate([g[name] for g in gradients])[:S] for name in phi}
 
 
-def block_gradient(phi, data, encoder, shortcut, alphas, buffers):
+def block_gradient(phi, data, encoder, alphas, buffers):
     """`model_loss_and_grad` of a few seeds, with data (S, T, B, .)."""
     (o, a, r), N = data, encoder["N"]
     nets = networks(phi, *(name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi))
@@ -49,15 +50,14 @@ def block_gradient(phi, data, encoder, shortcut, alphas, buffers):
     W = phi["b.W"] * H**-0.5
     trace = encode(nets, W, (o, a), encoder["k"], encoder["rule"], buffers)
     h, a, x_c = tall(trace.h), tall(a), tall(trace.x_c)
-    h_m, one = x_c[..., H:-1], x_c[..., -1:]
+    q, one = x_c[..., :H], x_c[..., -1:]
 
     loss_reward, lambda_v, g_r = fit("r", nets, (h, a, one), tall(r), alphas[0], buffers)
     lambda_h = np.matmul(lambda_v, nets["r"].W1[:, :H].mT)  # r̂_t = r(h_t, a_t)
     loss_decoder, lambda_v, g_d = fit("d", nets, (h, one), tall(o), alphas[1], buffers)
     lambda_h += np.matmul(lambda_v, nets["d"].W1[:, :H].mT)  # ô_t = d(h_t)
-    h_m = h_m[:, B:] if shortcut else np.zeros_like(h[:, B:])
-    x = (h[:, :-B], h_m, a[:, :-B], one[:, B:])
-    loss_transition, _, g_f = fit("f", nets, x, h[:, B:], alphas[2], buffers)  # SG: no λ_h
+    x = (h[:, :-B], a[:, :-B], one[:, B:])
+    loss_transition, _, g_f = fit("f", nets, x, q[:, B:], alphas[2], buffers)  # SG: no λ
 
     g_b = encode_adjoint(nets, W, trace, lambda_h.reshape(trace.h.shape), N, buffers)
     return (loss_reward, loss_decoder, loss_transition), g_r | g_d | g_f | g_b
@@ -112,9 +112,7 @@ def encode(nets, W, oa, k, rule, buffers):
         if t > 0:
             h_m[...], step = read(np.matmul(q_t, W), h, t, k, rule)
             reads.append(step)
-        c_t = mlp(nets["b.c"], x_c[:, t], v_c[:, t], zeros, h_t) if "b.c" in nets else h_m
-        np.add(q_t, c_t, out=h_t)
-        np.tanh(h_t, out=h_t)
+        latent(nets.get("b.c"), x_c[:, t], v_c[:, t], zeros, h_t)
         if t + 1 < T:
             x_q[:, t + 1, :, -H - 1 : -1] = h_t
     return trace
@@ -136,8 +134,6 @@ def empty_trace(nets, o, a, W, buffers):
 def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
     """Backward through the encoder: where the credit of a latent goes. [Eq. 3, Alg. 2, §4.2]
 
-    λ_z = λ_h (1 - h²),   λ_(q, h_m) = (λ_z, 0) + λ_z ∂MLP/∂(q, h_m),   z_t = q_t + MLP(q_t, h_m)
-
     lambda_h (S, T, B, H) enters with what the losses ask of each latent, and gathers, from the
     last step to the first, what later latents ask of it.
     """
@@ -149,20 +145,13 @@ def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
     )
     W_h, lambda_key[:, 0] = nets["b.q"].W1[:, -H - 1 : -1], 0.0
     for t in reversed(range(h.shape[1])):
-        lambda_z_t, lambda_q_t = lambda_z[:, t], lambda_q[:, t]
-        np.multiply(h[:, t], h[:, t], out=lambda_z_t)
-        np.subtract(1.0, lambda_z_t, out=lambda_z_t)
-        lambda_z_t *= lambda_h[:, t]  # h_t = tanh(z_t)
-        lambda_q_t[...] = lambda_z_t  # z_t = q_t + c_t
-        lambda_h_m = lambda_z_t  # c_t = h_m
-        if "b.c" in nets:  # c_t = MLP(q_t, h_m)
-            mlp_adjoint(nets["b.c"], v_c[:, t], lambda_z_t, lambda_v_c[:, t])
-            lambda_q_t += np.matmul(lambda_v_c[:, t], nets["b.c"].W1[:, :H].mT)
-            lambda_h_m = np.matmul(lambda_v_c[:, t], nets["b.c"].W1[:, H:-1].mT)
+        lambda_q[:, t], lambda_h_m = latent_adjoint(  # h_t = latent(q_t, h_m)
+            nets.get("b.c"), h[:, t], v_c[:, t], lambda_h[:, t], lambda_z[:, t], lambda_v_c[:, t]
+        )
         if t > 0:
             lambda_key[:, t] = read_adjoint(reads[t], lambda_h_m, lambda_h)  # h_m = Σ_i w_t[i] h_i
-            lambda_q_t += np.matmul(lambda_key[:, t], W.mT)  # key_query = q_t W / √H
-        mlp_adjoint(nets["b.q"], v_q[:, t], lambda_q_t, lambda_v_q[:, t])
+            lambda_q[:, t] += np.matmul(lambda_key[:, t], W.mT)  # key_query = q_t W / √H
+        mlp_adjoint(nets["b.q"], v_q[:, t], lambda_q[:, t], lambda_v_q[:, t])
         if t % N != 0:  # the truncation: else h_{t-1} was detached
             lambda_h[:, t - 1] += np.matmul(lambda_v_q[:, t], W_h.mT)  # q_t = MLP_ψ(., h_{t-1})
     g = {"b.W": np.matmul(tall(x_c)[..., :H].mT, tall(lambda_key)) * H**-0.5}

@@ -7,6 +7,8 @@ import numpy as np
 from lvgts_np.adjoint.layers import (
     Buffers,
     add_rows,
+    latent,
+    latent_adjoint,
     mlp,
     mlp_adjoint,
     mlp_gradient,
@@ -28,7 +30,8 @@ def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
     """
     N, shortcut, store = rollout
     buffers = Buffers() if buffers is None else buffers
-    nets = networks(theta, "pi") | networks(phi, "f", "r")
+    names = [name for name in ("f", "b.c", "r") if name + ".W1" in phi]
+    nets = networks(theta, "pi") | networks(phi, *names)
     reads = [remembered(w_t, len(inferred.w)) for w_t in inferred.w] if shortcut else None
     trace = replay(nets, inferred, reads, a_max, buffers)
     B, net, x = inferred.h_0.shape[1], nets["r"], tall(trace.x_r)
@@ -57,7 +60,8 @@ class Trace(NamedTuple):
     x_pi: np.ndarray  # (ĥ_t, 1)
     v_pi: np.ndarray  # hidden layer of pi
     x_r: np.ndarray  # (ĥ_t, â_t, 1)
-    v_f: np.ndarray  # hidden layer of f, t < T-1
+    v_f: np.ndarray  # hidden layer of q̂_{t+1}, t < T-1
+    v_c: np.ndarray  # hidden layer of b.c that makes ĥ_{t+1}, if there is one, t < T-1
     du: np.ndarray  # ∂â/∂u
     du_dout: np.ndarray  # ∂u/∂(μ, log σ)
 
@@ -65,23 +69,22 @@ class Trace(NamedTuple):
 def replay(nets, inferred, reads, a_max, buffers):
     """Replay under the current policy. [Alg. 1, lines 10-17]
 
-    â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,   ĥ_{t+1} = f(ĥ_t, h_m, â_t) + ξ_t
+    â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,
+    ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t) = tanh(q̂ + MLP(q̂, h_m) + ρ_t),   q̂ = q̂_{t+1} + ξ_t
 
     h_m = Σ_i w_{t+1}[i] ĥ_i with what is `remembered` at t+1 in reads, or 0 with None.
     """
     T, (S, B, H), A = len(inferred.eta), inferred.h_0.shape, inferred.eta[0].shape[-1]
-    hidden, hidden_f = nets["pi"].W1.shape[-1], nets["f"].W1.shape[-1]
-    widths = {"x_pi": H + 1, "v_pi": hidden, "x_r": H + A + 1, "v_f": hidden_f}
+    hidden, dtype = nets["pi"].W1.shape[-1], nets["pi"].W1.dtype
+    widths = {"x_pi": H + 1, "v_pi": hidden, "x_r": H + A + 1, "v_f": hidden, "v_c": hidden}
     widths |= {"du": A, "du_dout": 2 * A}
-    dtype = nets["pi"].W1.dtype
     trace = Trace(**{name: buffers(name, (S, T, B, F), dtype) for name, F in widths.items()})
-    x_pi, v_pi, x_r, v_f, du, du_dout = trace
-    h_hat, a_hat = x_pi[..., :-1], x_r[..., H:-1]
-    x_f = buffers("x_f", (S, B, 2 * H + A + 1), dtype)
-    x_pi[..., -1], x_r[..., -1], x_f[..., H:] = 1.0, 1.0, 0.0
-    x_f[..., -1] = 1.0
-    zeros, zeros_f = (buffers("zeros", (B, F), dtype, np.zeros) for F in (hidden, hidden_f))
-    h_hat[:, 0] = inferred.h_0  # line 10
+    x_pi, v_pi, x_r, v_f, v_c, du, du_dout = trace
+    x_c = buffers("x_c_t", (S, B, 2 * H + 1), dtype)
+    x_pi[..., -1], x_r[..., -1], x_c[..., H:-1], x_c[..., -1] = 1.0, 1.0, 0.0, 1.0
+    zeros = buffers("zeros", (B, hidden), dtype, np.zeros)
+    h_hat, a_hat, h_tp1 = x_pi[..., :-1], x_r[..., H:-1], buffers("h_tp1", (S, B, H), dtype)
+    h_hat[:, 0] = x_r[:, 0, :, :H] = inferred.h_0  # line 10
     for t in range(T):  # line 13
         out = mlp(nets["pi"], x_pi[:, t], v_pi[:, t], zeros)
         mean, log_std = out[..., :A], out[..., A:]
@@ -93,41 +96,45 @@ def replay(nets, inferred, reads, a_max, buffers):
         du_dout[:, t, :, A:] = noise * ((log_std > LOG_STD[0]) & (log_std < LOG_STD[1]))
         if t + 1 == T:
             break
-        x_f[..., :H], x_f[..., 2 * H : -1] = h_hat[:, t], a_hat[:, t]
         if reads is not None:  # line 15
             w, at = reads[t + 1]
             h_i = x_pi.reshape(-1, H + 1).take(at, axis=0)[..., :-1]
-            np.einsum("ksb,ksbh->sbh", w, h_i, out=x_f[..., H : 2 * H])
-        h_hat[:, t + 1] = mlp(nets["f"], x_f, v_f[:, t], zeros_f)  # line 17
-        h_hat[:, t + 1] += inferred.xi[t]
-    x_r[..., :H] = h_hat
+            np.einsum("ksb,ksbh->sbh", w, h_i, out=x_c[..., H:-1])
+        q_hat = mlp(nets["f"], x_r[:, t], v_f[:, t], zeros, x_c[..., :H])  # line 17
+        q_hat += inferred.xi[t]
+        latent(nets.get("b.c"), x_c, v_c[:, t], zeros, h_tp1, inferred.rho[t])
+        h_hat[:, t + 1] = x_r[:, t + 1, :, :H] = h_tp1
     return trace
 
 
 def replay_adjoint(nets, trace, reads, lambda_x_r, cut, buffers):
     """Backward through the replay: who is credited with the return. [Alg. 1, lines 15-24]
 
-    λ_ĥ_t = [N ∤ t] (∂r̂ + λ_ĥ_{t+1} ∂f/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
+    λ_ĥ_t = [N ∤ t] (∂r̂ + λ_q̂_{t+1} ∂q̂/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
 
     lambda_x_r (S, T, B, H+A) is what the rewards ask of (ĥ_t, â_t); cut = (N, store). Returns the
     gradient of pi.
     """
-    x_pi, v_pi, _, v_f, du, du_dout = trace
+    x_pi, v_pi, _, v_f, v_c, du, du_dout = trace
     (S, T, B, H), (N, store) = (*x_pi.shape[:3], x_pi.shape[3] - 1), cut
     W_f, W_pi = nets["f"].W1[:, :-1], nets["pi"].W1[:, :-1]
     lambda_h = buffers("lambda_h_hat", (S, T, B, H), du.dtype)
     lambda_out = buffers("lambda_out", du_dout.shape, du.dtype)
     lambda_v_pi = buffers("lambda_v_pi", v_pi.shape, du.dtype)
+    lambda_z = buffers("lambda_z_t", (S, B, H), du.dtype)
+    lambda_v_c = buffers("lambda_v_c_t", (S, B, v_c.shape[-1]), du.dtype)
     lambda_h[...] = 0.0
     for t in reversed(range(T)):
         lambda_h_t, lambda_a = lambda_x_r[:, t, :, :H], lambda_x_r[:, t, :, H:]
-        if t + 1 < T:  # ĥ_{t+1} = f(ĥ_t, h_m, â_t) + ξ_t
-            lambda_v = mlp_adjoint(nets["f"], v_f[:, t], lambda_h[:, t + 1])
-            lambda_x = np.matmul(lambda_v, W_f.mT)
-            lambda_h_t += lambda_x[..., :H]
-            lambda_a += lambda_x[..., 2 * H :]
+        if t + 1 < T:
+            h_tp1 = x_pi[:, t + 1, :, :-1]
+            lambda_q, lambda_h_m = latent_adjoint(  # ĥ_{t+1} = tanh(q̂ + MLP(q̂, h_m) + ρ_t)
+                nets.get("b.c"), h_tp1, v_c[:, t], lambda_h[:, t + 1], lambda_z, lambda_v_c
+            )
+            lambda_v = mlp_adjoint(nets["f"], v_f[:, t], lambda_q)  # q̂ = MLP_f(ĥ_t, â_t) + ξ_t
+            lambda_x_r[:, t] += np.matmul(lambda_v, W_f.mT)
         if t + 1 < T and reads is not None:  # h_m = Σ_i w_{t+1}[i] ĥ_i
-            (w, at), lambda_h_m = reads[t + 1], lambda_x[..., H : 2 * H]
+            w, at = reads[t + 1]
             add_rows(lambda_h, at, w[..., None] * lambda_h_m)  # the temporal shortcut
         lambda_u = lambda_a * du[:, t]  # â_t = a_max tanh(u_t / a_max)
         np.multiply(np.tile(lambda_u, 2), du_dout[:, t], out=lambda_out[:, t])  # u_t = μ + σ η_t

@@ -48,9 +48,7 @@ class Learner:
     def model_gradient(self, batch):
         data, c = [np.asarray(x, self.dtype) for x in batch], self.c
         encoder = {"N": c.N, "k": c.k, "rule": "paper"}
-        return self.engine.model_loss_and_grad(
-            self.phi, data, encoder, True, c.alphas, self.buffers
-        )
+        return self.engine.model_loss_and_grad(self.phi, data, encoder, c.alphas, self.buffers)
 
     def policy_gradient(self, o, a, u):
         return self.improvement(self.infer(*(np.asarray(x, self.dtype) for x in (o, a, u))))
