@@ -65,18 +65,18 @@ class Config:
     alpha_reward: float = 20.0  # [Eq. 7] (M11)
     alpha_decoder: float = 1.0  # [Eq. 7] (M11)
     alpha_transition: float = 1.0  # [Eq. 7] (M11)
-    model_steps: int = 10  # Adam steps an iteration
-    model_batch: int = 128  # episodes in a mini-batch
+    model_steps: int = 20  # Adam steps an iteration
+    model_batch: int = 64  # episodes in a mini-batch
     model_lr: float = 3e-3  # falls linearly to a tenth
     replay_episodes: int = 3_200  # the last episodes that mini-batches are drawn from
     # Policy learning [Alg. 1]
-    policy_lr: float = 2e-3  # falls linearly to a twentieth, from the end of the warm-up
-    warmup: float = 0.25  # share of the run in which only the model learns
+    policy_lr: float = 3e-3  # falls linearly to a twentieth, from the end of the warm-up
+    warmup: float = 0.2  # share of the run in which only the model learns
     clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
     # The loop
     grad: str = "adjoint"  # who differentiates: the hand-written adjoint, or autograd
     dtype: str = "float32"  # what parameters and latents are; float64 is for checking
-    episodes: int = 25_600
+    episodes: int = 19_200
     episodes_per_iteration: int = 32
     eval_every: int = 10  # iterations
     eval_episodes: int = 256
