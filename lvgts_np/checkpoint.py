@@ -14,10 +14,11 @@ def save(path, groups):
 def load(path):
     """The groups in a file that `save` wrote, but for those that are empty."""
     groups = {}
-    with np.load(path, allow_pickle=False) as file:
-        for key in file:
+    # Opened here, as np.load leaves a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        for key in arrays:
             group, _, name = key.partition("/")
-            groups.setdefault(group, {})[name] = file[key]
+            groups.setdefault(group, {})[name] = arrays[key]
     return groups
 
 

@@ -25,7 +25,7 @@ def run(settings, seeds, out, force=False, quiet=False, jobs=1, executor=None, r
 
     The seeds are trained as `jobs` stacks, each a call in `executor`, which is anything with the
     interface of `concurrent.futures.Executor` whose workers write to the same disk; without one,
-    more stacks than one have a process each. No number depends on it but seconds.
+    each has a process where jobs > 1. No number depends on it but seconds.
     """
     folder = Path(out) / settings.task / settings.algo
     left, summaries = look(settings, seeds, folder, force, resume)
@@ -34,7 +34,7 @@ def run(settings, seeds, out, force=False, quiet=False, jobs=1, executor=None, r
     label = f"{settings.task} {settings.algo}"
     begun = min(left.values(), default=settings.iterations)
     with progress(settings.iterations, label, quiet, begun) as at:
-        if executor is None and len(stacks) <= 1:
+        if executor is None and min(jobs, len(stacks)) <= 1:
             results = [train_stack(settings, stack, folder, at) for stack in stacks]
         else:
             calls = [(settings, stack, folder) for stack in stacks]

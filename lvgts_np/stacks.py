@@ -64,13 +64,13 @@ def begin(settings, paths, seeds):
 def log(trainer, folder):
     """Evaluate; of every seed that is not frozen a row in log.csv and timing.csv, a checkpoint."""
     S = len(trainer.seeds)
-    columns = trainer.evaluate()
-    columns["iteration"] = [trainer.iteration] * S
-    columns["episodes"] = [trainer.iteration * trainer.config.episodes_per_iteration] * S
+    row = trainer.evaluate()
+    row["iteration"] = [trainer.iteration] * S
+    row["episodes"] = [trainer.iteration * trainer.config.episodes_per_iteration] * S
     for s, seed in enumerate(trainer.seeds):
         if s not in trainer.frozen:
             path = folder / f"seed_{seed}"
-            append(path / "log.csv", [columns[name][s] for name in LOG])
+            append(path / "log.csv", [row[name][s] for name in LOG])
             append(path / "timing.csv", (trainer.iteration, *trainer.seconds.values()))
             save(trainer, s, path)
 
