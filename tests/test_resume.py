@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lvgts_np import adjoint, audit, checkpoint, figures, runs, stacks
+from lvgts_np import adjoint, audit, checkpoint, figures, processes, runs, stacks
 from lvgts_np.cli import main
-from lvgts_np.config import SMOKE, load, preset
-from lvgts_np.folders import FILES, OutputError
+from lvgts_np.config import SMOKE, load, preset, save
+from lvgts_np.folders import FILES, OutputError, look, prepare
 from lvgts_np.train import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -238,7 +238,7 @@ def command(out, *words):
 def test_other_settings_are_refused_before_anything_is_written(tmp_path, clock, capsys):
     config, folder = cut_off(tmp_path, clock)
     changed = config.replace(N=5, k=1)
-    stacks.config.save(changed, folder / "seed_2" / "config.json")
+    save(changed, folder / "seed_2" / "config.json")
     before = contents(tmp_path)
     assert command(tmp_path, "--resume") == 2
     out, err = capsys.readouterr()
@@ -248,7 +248,7 @@ def test_other_settings_are_refused_before_anything_is_written(tmp_path, clock, 
     assert command(tmp_path) == 2
     assert "use --resume or --force" in capsys.readouterr().err
     assert contents(tmp_path) == before
-    stacks.config.save(config, folder / "seed_2" / "config.json")
+    save(config, folder / "seed_2" / "config.json")
     assert command(tmp_path, "--resume") == 0
     assert load(folder / "seed_2" / "config.json") == config
 
@@ -314,7 +314,7 @@ def test_no_byte_of_a_checkpoint_can_be_lost_unseen(tmp_path, clock):
     for _ in range(40):
         path.write_bytes(whole[: draw.randrange(len(whole))])
         with pytest.raises(OutputError, match="is damaged"):
-            runs.look(config, SEEDS, folder.parents[1] / "dummy_amt/lvgts", resume=True)
+            look(config, SEEDS, folder.parents[1] / "dummy_amt/lvgts", resume=True)
 
 
 def test_a_damaged_summary_or_config_is_one_line(tmp_path, clock, capsys):
@@ -349,16 +349,16 @@ def test_several_cells_go_on_over_one_pool(tmp_path, clock):
         cut_off(tmp_path, clock, task=config.task, algo=config.algo)
         train(config, tmp_path / "whole")
     cells = [(c, folder(tmp_path, c)) for c in configs]
-    looks = [runs.look(c, [*SEEDS, 3], path, resume=True) for c, path in cells]
+    looks = [look(c, [*SEEDS, 3], path, resume=True) for c, path in cells]
     for (_, path), (left, summaries) in zip(cells, looks, strict=True):
         assert (left, summaries) == ({0: 2, 1: 2, 2: 2, 3: 0}, {})
-        runs.prepare(path, left)
+        prepare(path, left)
     calls = [
         (config, stack, path)
         for (config, path), (left, _) in zip(cells, looks, strict=True)
         for stack in runs.group(left, 2)
     ]
-    results = runs.processes.spread(runs.train_stack, calls, Serial(), lambda: None)
+    results = processes.spread(runs.train_stack, calls, Serial(), lambda: None)
     assert sum(map(len, results)) == 8
     for config in configs:
         assert_same_run(config, tmp_path / "whole", tmp_path)
