@@ -15,7 +15,9 @@ Reading order. Five minutes: tasks, attention, model, imagine, adjoint.policy, t
     agent, episodes       acting; the replay
     optim                 Adam
     measures, audit       what to look at
-    config, tables, checkpoint, processes, runs, paint, figures, cli    numbers in, files out
+    states                where a seed is, to go on from there
+    config, tables, checkpoint, folders, stacks, processes, runs, paint, figures, cli
+                          numbers in, files out
 
 `import autograd.numpy as np` at the top of a file means that its functions are differentiated,
 `import numpy as np` that they never are (`onp` is NumPy where both are needed).

@@ -25,8 +25,8 @@ class Agent:
         """The agent that a run saved in its folder seed_<s>; ConfigError where there is none."""
         folder = Path(folder)
         settings = config.load(folder / "config.json")
-        phi, theta = checkpoint.load(folder / "checkpoint.npz")
-        return cls(phi, theta, settings.k, settings.topk_rule, settings.a_max)
+        saved = checkpoint.load(folder / "checkpoint.npz")
+        return cls(saved["phi"], saved["theta"], settings.k, settings.topk_rule, settings.a_max)
 
     def reset(self):
         """Start a new episode: h_{-1} = a_{-1} = 0, nothing remembered."""

@@ -1,23 +1,27 @@
-"""What a run saves of a seed: parameters, Adam's moments and the iteration, without pickle."""
-
-import os
+"""Groups of named arrays as one .npz, without pickle."""
 
 import numpy as np
 
+from lvgts_np.tables import replace
 
-def save(path, groups, iteration):
+
+def save(path, groups):
     """Write groups of named arrays, e.g. {"phi": phi}, to one .npz, whole or not at all."""
     arrays = {f"{group}/{name}": x for group, xs in groups.items() for name, x in xs.items()}
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        np.savez(file, iteration=iteration, **arrays)
-    os.replace(part, path)
+    replace(path, _write, arrays)
 
 
-def load(path, groups=("phi", "theta")):
-    """The named groups of a file that `save` wrote, each a dict of arrays."""
-    with np.load(path, allow_pickle=False) as file:
-        return tuple(
-            {name.split("/", 1)[1]: file[name] for name in file if name.startswith(group + "/")}
-            for group in groups
-        )
+def load(path):
+    """The groups in a file that `save` wrote, but for those that are empty."""
+    groups = {}
+    # Opened here, as np.load leaves a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        for key in arrays:
+            group, _, name = key.partition("/")
+            groups.setdefault(group, {})[name] = arrays[key]
+    return groups
+
+
+def _write(path, arrays):
+    with path.open("wb") as file:  # np.savez would add .npz to the name
+        np.savez(file, **arrays)

@@ -71,6 +71,7 @@ OPTIONS = {
         "help": "where to write (default: results)",
     },
     "--force": {"action": "store_true", "help": "write over an earlier run"},
+    "--resume": {"action": "store_true", "help": "go on with an earlier run that was cut off"},
     "--smoke": {"action": "store_true", "help": "some seconds of everything; nothing is learned"},
     "--quiet": {"action": "store_true", "help": "no progress, only the result lines"},
 }  # fmt: skip
@@ -101,15 +102,13 @@ def say(message, code):
 def train(args):
     """Run what the arguments ask for and report it."""
     config = make_config(args)
+    if args.force and args.resume:
+        raise ConfigError("--force writes over a run, --resume goes on with it: give only one")
     seeds = list(range(args.first_seed, args.first_seed + args.seeds))
     from lvgts_np import runs  # heavy; here, so that help and mistakes are answered at once
 
-    try:
-        summaries = runs.run(
-            config, seeds, args.out, force=args.force, quiet=args.quiet, jobs=args.jobs
-        )
-    except runs.OutputError as error:
-        raise ConfigError(error) from error
+    modes = {"force": args.force, "resume": args.resume, "quiet": args.quiet}
+    summaries = runs.run(config, seeds, args.out, jobs=args.jobs, **modes)
     return report(config, args.out, summaries)
 
 

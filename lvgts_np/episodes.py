@@ -28,16 +28,14 @@ def training_reward(episodes, distractor_scale):
 class Replay:
     """The last episodes of each seed of a stack: D of Algorithm 1, as a ring."""
 
-    def __init__(self, capacity, dtype):
-        self.capacity, self.dtype = capacity, dtype
-        self.size, self.next, self.columns = 0, 0, None
+    def __init__(self, shapes, dtype):
+        """One ring a column, of shape (T, S, capacity, features)."""
+        self.columns = [np.zeros(shape, dtype) for shape in shapes]
+        self.capacity, self.size, self.next = shapes[0][2], 0, 0
 
     def add(self, *columns):
-        """Append episodes: arrays (T, S, B, features), always in the same order."""
+        """Append episodes: arrays (T, S, B, features), one a ring."""
         B = columns[0].shape[2]
-        if self.columns is None:
-            shapes = [x.shape[:2] + (self.capacity,) + x.shape[3:] for x in columns]
-            self.columns = [np.zeros(shape, self.dtype) for shape in shapes]
         slots = (self.next + np.arange(B)) % self.capacity
         for ring, x in zip(self.columns, columns, strict=True):
             ring[:, :, slots] = x

@@ -3,9 +3,7 @@
 First a table is made from what the seeds wrote, and saved; the picture is drawn from it alone.
 """
 
-import csv
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +11,7 @@ import matplotlib
 import numpy as np
 
 from lvgts_np import paint
-from lvgts_np.tables import write_table
+from lvgts_np.tables import columns, replace, write_table
 
 
 class Seed(NamedTuple):
@@ -45,17 +43,7 @@ def draw(folder, like=None):
             table, image = folder / f"{stem}.csv", folder / f"{stem}.png"
             replace(table, write_table, *tabulate(having))
             with matplotlib.rc_context(paint.STYLE):
-                replace(image, write_png, picture(read(table, columns), having))
-
-
-def replace(path, write, *content):
-    """write(path, *content) under a passing name, so that nobody ever reads half a file."""
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(passing, *content)
-        os.replace(passing, path)
-    finally:
-        passing.unlink(missing_ok=True)
+                replace(image, write_png, picture(read(table, arrays), having))
 
 
 def write_png(path, figure):
@@ -66,7 +54,7 @@ def write_png(path, figure):
 def read_seed(path):
     """The Seed of a seed_<s> folder."""
     sources = {source: path / f"{source}.csv" for source, _, _ in PICTURES.values()}
-    tables = {name: read(file, columns) for name, file in sources.items() if file.is_file()}
+    tables = {name: read(file, arrays) for name, file in sources.items() if file.is_file()}
     summary = path / "summary.json"
     return Seed(
         int(path.name[5:]),
@@ -84,15 +72,11 @@ def read(path, parse):
         raise ValueError(f"{path}: damaged, {error}") from error
 
 
-def columns(text):
-    """The columns of a CSV as arrays by name, an empty cell as nan; {} where it has no rows."""
-    header, *rows = list(csv.reader(text.splitlines())) or [[]]
-    if any(len(row) != len(header) for row in rows):
-        raise ValueError(f"a row has not {len(header)} cells")
-    cells = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
+def arrays(text):
+    """The columns of a CSV as arrays by name, an empty cell as nan."""
     return {
         name: np.array(column if name == "phase" else [float(cell or "nan") for cell in column])
-        for name, column in cells.items()
+        for name, column in columns(text).items()
     }
 
 

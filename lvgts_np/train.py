@@ -39,7 +39,9 @@ class Trainer:
         self.adam_phi, self.adam_theta = (
             adam_init(flatten(params, params)) for params in (self.phi, self.theta)
         )
-        self.replay = Replay(config.replay_episodes, config.dtype)
+        ring = (config.T, len(self.seeds), config.replay_episodes)
+        features = (self.task.O, self.task.A, 1)  # of o, a, r
+        self.replay = Replay([(*ring, F) for F in features], config.dtype)
         self.engine, self.buffers = ENGINES[config.grad], adjoint.Buffers()
         self.interval = []  # what the log averages over: one dict an iteration
         self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)

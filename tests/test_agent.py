@@ -52,7 +52,7 @@ def test_loading_from_a_folder_without_a_run_says_so(tmp_path):
 
 
 def test_the_replay_keeps_the_last_episodes_and_samples_each_seed_on_its_own():
-    replay = Replay(5, float)
+    replay = Replay([(2, 1, 5, 1)], float)
     for start in (0, 3, 6):
         x = np.arange(start, start + 3.0)  # episode numbers
         replay.add(np.broadcast_to(x[:, None], (2, 1, 3, 1)))
@@ -64,7 +64,7 @@ def test_the_replay_keeps_the_last_episodes_and_samples_each_seed_on_its_own():
 
 
 def test_a_replay_that_is_not_full_yet_samples_only_what_is_there():
-    replay = Replay(100, float)
+    replay = Replay([(2, 1, 100, 1)], float)
     replay.add(np.ones((2, 1, 3, 1)))
     (sample,) = replay.sample([np.random.default_rng(0)], 50)
     assert np.all(sample == 1.0)

@@ -13,14 +13,10 @@ import pytest
 
 import lvgts_np
 from lvgts_np.cli import OPTIONS, main
-from lvgts_np.config import FIELDS, SMOKE, TASKS, Config, preset, save
+from lvgts_np.config import FIELDS, SMOKE, TASKS, Config, ConfigError, preset, save
 
 ROOT = Path(__file__).resolve().parent.parent
 TASK = ("--task", "dummy_pmt")
-
-
-class OutputError(ValueError):
-    pass
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +27,9 @@ def nothing_here(tmp_path, monkeypatch):
 @pytest.fixture
 def runs(monkeypatch):
     """A stand-in for the module that trains: `calls` is what arrived, `answer` what run does."""
-    fake = types.SimpleNamespace(OutputError=OutputError, calls=[], answer=summary)
+    fake = types.SimpleNamespace(calls=[], answer=summary)
 
-    def run(config, seeds, out, force=False, quiet=False, jobs=1):
+    def run(config, seeds, out, force=False, quiet=False, jobs=1, resume=False):
         fake.calls.append(types.SimpleNamespace(**locals()))
         return [fake.answer(seed) for seed in seeds]
 
@@ -126,6 +122,7 @@ MISTAKES = [
     ("--task dummy_pmt --set store=befor", "unknown store 'befor'; did you mean 'before'?"),
     ("--task dummy_pmt --set pendulum_version=v2", "unknown pendulum_version 'v2'; did you mean"),
     ("--task dummy_pmt --set truncate_encoder=1", "truncate_encoder = '1': must be true or false"),
+    ("--task dummy_pmt --force --resume", "--force writes over a run, --resume goes on with it"),
     ("--config", "--config: expected one argument; see run.py --help"),
     ("--config nowhere.json", "config nowhere.json: No such file or directory; must be a file"),
     ("--config .", "config .: Is a directory; must be a file like a run's config.json"),
@@ -228,7 +225,7 @@ def test_a_good_config_and_a_wrong_flag_blame_the_flag(capfd, tmp_path):
 
 def test_an_output_folder_that_cannot_be_used_is_a_mistake(runs, capfd):
     def answer(seed):
-        raise OutputError("results holds a run already: choose another --out, or use --force")
+        raise ConfigError("results holds a run already: choose another --out, or use --force")
 
     runs.answer = answer
     assert main(TASK) == 2
@@ -264,6 +261,11 @@ def test_every_flag_arrives(runs):
     assert (call.seeds, call.out, call.jobs) == ([100, 101, 102], Path("a/b"), 2)
     assert call.force
     assert call.quiet
+
+
+def test_resume_arrives(runs):
+    assert arrived(runs, *TASK, "--resume").resume
+    assert not arrived(runs, *TASK).resume
 
 
 def test_set_takes_several_fields_and_may_be_repeated(runs):

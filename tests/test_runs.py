@@ -130,11 +130,11 @@ def test_an_interrupted_run_keeps_its_log_and_an_agent_that_acts(tmp_path, monke
 
 
 def test_a_frozen_seed_is_reported_and_the_others_results_stand(tmp_path, monkeypatch, capsys):
-    real, bad = adjoint.model_loss_and_grad, np.array([0.0, np.inf])
+    real, bad = adjoint.model_loss_and_grad, np.array([0.0, np.inf], np.float32)
 
     def poisoned(*args):
         (reward, decoder, transition), gradient = real(*args)
-        return (reward + bad.astype(reward.dtype), decoder, transition), gradient
+        return (reward + bad[: len(reward)], decoder, transition), gradient
 
     monkeypatch.setattr(adjoint, "model_loss_and_grad", poisoned)
     assert smoke(tmp_path, "--seeds", "2") == 1

@@ -55,7 +55,9 @@ class Iteration:
         self.c, self.task = settings(), make_task(settings().config)
         self.learner = make_learner(engine, dtype, *parameters(S, self.c), self.c)
         self.streams = [make_streams(seed) for seed in range(S)]
-        self.replay, self.dtype = Replay(B * 10, dtype), dtype
+        features = (self.task.O, self.task.A, 1)
+        self.replay = Replay([(self.c.T, S, B * 10, F) for F in features], dtype)
+        self.dtype = dtype
 
     def __call__(self):
         seconds = dict.fromkeys(PARTS, 0.0)
