@@ -77,17 +77,15 @@ def test_the_page_is_whole_escaped_and_fetches_nothing(page):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_browser_shows_it(page, tmp_path):
-    import json
-
     probed = tmp_path / "probed.html"
     probed.write_text(page.read_text().replace("</body>", PROBE))
     command = [CHROMIUM, *FLAGS, "--window-size=400,800", f"--user-data-dir={tmp_path / 'profile'}"]
     done = subprocess.run(
         [*command, "--dump-dom", probed.as_uri()], capture_output=True, text=True, timeout=60
     )
-    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout)
+    found = re.findall(r'<pre id="probe">({.*?})</pre>', done.stdout)
     assert found, done.stderr
-    seen = json.loads(found[1])
+    seen = json.loads(found[-1])
     assert seen["fetched"] == []
     assert seen["images"] == [200]
     assert seen["rows"] == 3
