@@ -108,7 +108,7 @@ def train(args):
     from lvgts_np import runs  # heavy; here, so that help and mistakes are answered at once
 
     modes = {"force": args.force, "resume": args.resume, "quiet": args.quiet}
-    summaries = runs.run(config, seeds, args.out, jobs=args.jobs, **modes)
+    (summaries,) = runs.run([config], seeds, args.out, jobs=args.jobs, **modes)
     return report(config, args.out, summaries)
 
 

@@ -15,39 +15,60 @@ from lvgts_np.stacks import train_stack
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
 
 
-def run(settings, seeds, out, force=False, quiet=False, jobs=1, executor=None, resume=False):
-    """Train seeds and write all about them; returns a summary dict a seed.
+def run(cells, seeds, out, jobs=1, executor=None, quiet=False, force=False, resume=False):
+    """Train the seeds of every cell and write all about them; -> a list of summaries a cell.
 
-    Seed s has its folder <out>/<task>/<algo>/seed_<s>; the pictures lie beside these. OutputError,
-    before anything is written, where a folder is in use (and not `force`) or cannot be made.
-    However the training ends, its log and a checkpoint of its last row are left, from which
-    `resume` goes on to the same numbers; seeds that are complete are left as they are.
+    A cell is a Config. Its seed s has its folder <out>/<task>/<algo>/seed_<s>; the pictures lie
+    beside these. OutputError, before anything is written, where a folder is in use (and not
+    `force`) or cannot be made. However the training ends, its log and a checkpoint of its last
+    row are left, from which `resume` goes on to the same numbers; seeds that are complete are
+    left as they are.
 
-    The seeds are trained as `jobs` stacks, each a call in `executor`, which is anything with the
-    interface of `concurrent.futures.Executor` whose workers write to the same disk; without one,
-    each has a process where jobs > 1. No number depends on it but seconds.
+    A cell's seeds are trained as `jobs` stacks, each a call in `executor`, which is anything with
+    the interface of `concurrent.futures.Executor` whose workers write to the same disk; without
+    one, each has a process where jobs > 1. No number depends on it but seconds.
     """
-    folder = Path(out) / settings.task / settings.algo
-    left, summaries = look(settings, seeds, folder, force, resume)
-    prepare(folder, left)
-    stacks = group(left, jobs)
-    label = f"{settings.task} {settings.algo}"
-    begun = min(left.values(), default=settings.iterations)
-    with progress(settings.iterations, label, quiet, begun) as at:
-        if executor is None and min(jobs, len(stacks)) <= 1:
-            results = [train_stack(settings, stack, folder, at) for stack in stacks]
-        else:
-            calls = [(settings, stack, folder) for stack in stacks]
-            with contextlib.nullcontext(executor) if executor else processes.local(jobs) as pool:
-                results = processes.spread(
-                    train_stack, calls, pool, lambda: at(done(stacks, folder))
-                )
-    summaries |= {numbers["seed"]: numbers for numbers in itertools.chain(*results)}
+    folders = [Path(out) / settings.task / settings.algo for settings in cells]
+    looks = [look(c, seeds, f, force, resume) for c, f in zip(cells, folders, strict=True)]
+    calls, begun = [], 0
+    for settings, folder, (left, _) in zip(cells, folders, looks, strict=True):
+        prepare(folder, left)
+        for stack in group(left, jobs):
+            calls.append((settings, stack, folder))
+            begun += left[stack[0]]
+    total = sum(settings.iterations for settings, _, _ in calls)
+    label = f"{cells[0].task} {cells[0].algo}" if len(cells) == 1 else f"{len(cells)} cells"
+    with progress(total, label, quiet, begun) as at:
+        new = train(calls, jobs, executor, at)
+    for folder in folders:
+        draw(folder, seeds[0])
+    summaries = itertools.chain(new, *(old.values() for _, old in looks))
+    which = {(n["task"], n["algo"], n["seed"]): n for n in summaries}
+    return [[which[c.task, c.algo, seed] for seed in seeds] for c in cells]
+
+
+def train(calls, jobs, executor, at):
+    """The summaries of all calls of `train_stack`, made here or spread over processes.
+
+    at(n) is told how many iterations are done in all.
+    """
+    if executor is None and min(jobs, len(calls)) <= 1:
+        results, before = [], 0
+        for call in calls:
+            results.append(train_stack(*call, lambda n, before=before: at(before + n)))
+            before += call[0].iterations
+    else:
+        with contextlib.nullcontext(executor) if executor else processes.local(jobs) as pool:
+            results = processes.spread(train_stack, calls, pool, lambda: at(done(calls)))
+    return list(itertools.chain(*results))
+
+
+def draw(folder, seed):
+    """The pictures of a cell; a line on stderr where an older seed's file is damaged."""
     try:
-        figures.draw(folder, like=seeds[0])
-    except ValueError as error:  # an older seed's file is damaged; this run is complete
+        figures.draw(folder, like=seed)
+    except ValueError as error:  # this run is complete all the same
         print(f"pictures not drawn: {error}", file=sys.stderr)
-    return [summaries[seed] for seed in seeds]
 
 
 def group(left, jobs):
@@ -60,14 +81,14 @@ def group(left, jobs):
     return stacks
 
 
-def done(stacks, folder):
-    """Iterations that the stacks have logged, their mean, from the last rows in timing.csv."""
-    logged = []
-    for stack in stacks:
+def done(calls):
+    """Iterations that the stacks have logged, in all, from the last rows in timing.csv."""
+    total = 0
+    for _, stack, folder in calls:
         files = [folder / f"seed_{seed}" / "timing.csv" for seed in stack]
         rows = [file.read_text().splitlines()[1:] for file in files if file.exists()]
-        logged.append(max((int(row[-1].split(",")[0]) for row in rows if row), default=0))
-    return sum(logged) // len(logged)
+        total += max((int(row[-1].split(",")[0]) for row in rows if row), default=0)
+    return total
 
 
 @contextlib.contextmanager

@@ -29,9 +29,9 @@ def runs(monkeypatch):
     """A stand-in for the module that trains: `calls` is what arrived, `answer` what run does."""
     fake = types.SimpleNamespace(calls=[], answer=summary)
 
-    def run(config, seeds, out, force=False, quiet=False, jobs=1, resume=False):
-        fake.calls.append(types.SimpleNamespace(**locals()))
-        return [fake.answer(seed) for seed in seeds]
+    def run(cells, seeds, out, force=False, quiet=False, jobs=1, resume=False):
+        fake.calls.append(types.SimpleNamespace(config=cells[0], **locals()))
+        return [[fake.answer(seed) for seed in seeds] for _ in cells]
 
     fake.run = run
     monkeypatch.setitem(sys.modules, "lvgts_np.runs", fake)

@@ -97,7 +97,8 @@ def clock(monkeypatch):
 
 def train(config, out, jobs=1, seeds=SEEDS, **modes):
     executor = None if jobs == 1 else Serial()
-    return runs.run(config, seeds, out, quiet=True, jobs=jobs, executor=executor, **modes)
+    modes |= {"jobs": jobs, "executor": executor, "quiet": True}
+    return runs.run([config], seeds, out, **modes)[0]
 
 
 def rows(path):

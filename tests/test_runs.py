@@ -229,10 +229,10 @@ class Backwards(Executor):
 
 def test_any_executor_serves(tmp_path):
     settings = preset("dummy_amt", **SMOKE, H=4)
-    one = runs.run(settings, [0, 1, 2, 3], tmp_path / "one", quiet=True)
+    (one,) = runs.run([settings], [0, 1, 2, 3], tmp_path / "one", quiet=True)
     executor = Backwards()
-    other = runs.run(
-        settings, [3, 1, 0, 2], tmp_path / "two", quiet=True, jobs=3, executor=executor
+    (other,) = runs.run(
+        [settings], [3, 1, 0, 2], tmp_path / "two", quiet=True, jobs=3, executor=executor
     )
     assert [args[1] for _, _, args in executor.calls] == [[3, 2], [1], [0]]
     assert [numbers["seed"] for numbers in other] == [3, 1, 0, 2]
@@ -243,12 +243,21 @@ def test_any_executor_serves(tmp_path):
 
 
 def test_progress_of_stacks_elsewhere_is_read_from_their_logs(tmp_path):
-    stacks = [[0, 1], [2]]
-    assert runs.done(stacks, tmp_path) == 0
-    for seed, text in ((0, "iteration,collect\n10,1\n"), (1, "iteration,collect\n10,1\n20,2\n")):
+    calls = [(None, [0, 1], tmp_path), (None, [2], tmp_path)]
+    assert runs.done(calls) == 0
+    for seed, rows in ((0, "10,1\n"), (1, "10,1\n20,2\n")):
         (tmp_path / f"seed_{seed}").mkdir()
-        (tmp_path / f"seed_{seed}/timing.csv").write_text(text)
-    assert runs.done(stacks, tmp_path) == 10
+        (tmp_path / f"seed_{seed}/timing.csv").write_text("iteration,collect\n" + rows)
+    assert runs.done(calls) == 20
     (tmp_path / "seed_2").mkdir()
     (tmp_path / "seed_2/timing.csv").write_text("")  # just made
-    assert runs.done(stacks, tmp_path) == 10
+    assert runs.done(calls) == 20
+
+
+def test_several_cells_share_one_pool(tmp_path):
+    cells = [preset(task, **SMOKE, H=4) for task in ("dummy_amt", "dummy_pmt")]
+    together = runs.run(cells, [0, 1], tmp_path / "all", jobs=2, quiet=True)
+    for settings, mine in zip(cells, together, strict=True):
+        (alone,) = runs.run([settings], [0, 1], tmp_path / "one", quiet=True)
+        assert [n | {"wall_s": 0} for n in mine] == [n | {"wall_s": 0} for n in alone]
+        assert (tmp_path / "all" / settings.task / "lvgts/learning_curve.png").exists()
