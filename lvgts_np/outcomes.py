@@ -1,0 +1,94 @@
+"""What came of the runs of a study: one number a run, and all runs beside the paper's rule. [§4.2]
+
+A study is {(task, algo): [figures.Seed, ...]}. A run solves its task above the midpoint of the
+ceiling and what is possible without credit: the myopic line on AMT, the floor on PMT. A frozen run
+is a failure: it earns the floor, or less if that was its last number, attends to nothing, and has
+the credit that it last had, or none.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from lvgts_np.statistics import best, interval, iqm, success
+
+
+class Summary(NamedTuple):
+    """All runs of a task and algorithm; the mean of those that the paper's rule keeps."""
+
+    task: str
+    algo: str
+    n: int
+    frozen: int
+    mean: float
+    iqm: float
+    iqm_low: float
+    iqm_high: float
+    worst: float
+    solved: int
+    solved_low: float
+    solved_high: float
+    attention_remember: float
+    kept: int
+    kept_mean: float
+    dropped: str  # seeds
+
+
+def summary_table(study):
+    """A Summary of each cell that has runs, in the study's order; ValueError as `outcomes`."""
+    return [summarise(cell, outcomes(study, cell)) for cell in study if study[cell]]
+
+
+def summarise(cell, by_seed):
+    """The Summary of the outcomes {seed: dict} of a cell (task, algo)."""
+    runs = list(by_seed.values())
+    x = earned(runs)
+    kept = best(x)
+    k, n, *wilson = success(solved(runs))
+    frozen = sum(run["frozen"] is not None for run in runs)
+    central = (np.mean(x), iqm(x), *interval(x, statistic=iqm), np.min(x))
+    attention = np.mean(column(runs, "attention_remember"))
+    dropped = " ".join(str(seed) for seed in np.delete(list(by_seed), kept))
+    rule = (len(kept), np.mean(x[kept]), dropped)
+    return Summary(*cell, n, frozen, *central, k, *wilson, attention, *rule)
+
+
+def outcomes(study, cell):
+    """{seed: summary} of a cell in the order of the seeds, frozen runs as failures.
+
+    {} where the cell was not run; ValueError where a run has not ended, or two have one seed.
+    """
+    by_seed = {}
+    for seed in sorted(study.get(cell, ()), key=lambda seed: seed.number):
+        if not seed.summary or seed.number in by_seed:
+            fault = "is there twice" if seed.summary else "has not ended: no summary"
+            raise ValueError(f"{' '.join(cell)}: seed {seed.number} {fault}")
+        by_seed[seed.number] = failure(seed.summary) if seed.summary["frozen"] else seed.summary
+    return by_seed
+
+
+def failure(summary):
+    """The summary of a frozen run with the numbers that it counts with."""
+    last = (summary["final_eval_return_recall"], summary["floor_return"])
+    return summary | {
+        "final_eval_return_recall": min(number for number in last if number is not None),
+        "attention_remember": 0.0,
+        "credit_recall": summary["credit_recall"] or 0.0,
+    }
+
+
+def column(runs, name):
+    """One number a run, (n,)."""
+    return np.array([run[name] for run in runs], dtype=float)
+
+
+def earned(runs):
+    """Final recall returns of the noise-free policy, (n,)."""
+    return column(runs, "final_eval_return_recall")
+
+
+def solved(runs):
+    """Which runs solve their task, (n,) of booleans."""
+    # The paper does not say when a task counts as solved.
+    line = "myopic_return" if runs[0]["task"].endswith("amt") else "floor_return"
+    return earned(runs) > (column(runs, "max_return") + column(runs, line)) / 2
