@@ -18,6 +18,8 @@ Reading order. Five minutes: tasks, attention, model, imagine, adjoint.policy, t
     states                where a seed is, to go on from there
     config, tables, checkpoint, folders, stacks, processes, runs, paint, figures, cli
                           numbers in, files out
+    statistics, outcomes, verdicts, claims, canvas, panels, report, study
+                          Figure 2: what twenty runs say, and how sure that is
 
 `import autograd.numpy as np` at the top of a file means that its functions are differentiated,
 `import numpy as np` that they never are (`onp` is NumPy where both are needed).

@@ -22,7 +22,6 @@ from lvgts_np.config import (
 )
 
 PROG = "run.py"
-COMMANDS = ("train",)
 
 
 def whole_number(least):
@@ -44,8 +43,8 @@ OPTIONS = {
     "--task": {"help": f"{', '.join(TASKS)}; not needed with --config"},
     "--algo": {"help": f"{' or '.join(ALGOS)} (default: {Config.algo})"},
     "--seeds": {
-        "type": whole_number(1), "default": 1, "metavar": "N",
-        "help": "how many, trained side by side (default: 1)",
+        "type": whole_number(1), "metavar": "N",
+        "help": "how many, trained side by side (default: 1, for figure2 20)",
     },
     "--first-seed": {
         "type": whole_number(0), "default": 0, "metavar": "S",
@@ -80,7 +79,8 @@ OPTIONS = {
 def main(argv=None):
     """The exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
     try:
-        return train(parse_arguments(argv))
+        args = parse_arguments(argv)
+        return COMMANDS[args.command](args)
     except SystemExit as done:  # --help
         return done.code
     except ConfigError as mistake:
@@ -101,15 +101,50 @@ def say(message, code):
 
 def train(args):
     """Run what the arguments ask for and report it."""
-    config = make_config(args)
-    if args.force and args.resume:
-        raise ConfigError("--force writes over a run, --resume goes on with it: give only one")
-    seeds = list(range(args.first_seed, args.first_seed + args.seeds))
+    config, seeds, modes = make_config(args), seed_numbers(args, 1), make_modes(args)
     from lvgts_np import runs  # heavy; here, so that help and mistakes are answered at once
 
-    modes = {"force": args.force, "resume": args.resume, "quiet": args.quiet}
-    (summaries,) = runs.run([config], seeds, args.out, jobs=args.jobs, **modes)
+    (summaries,) = runs.run([config], seeds, args.out, **modes)
     return report(config, args.out, summaries)
+
+
+def figure2(args):
+    """All tasks with both algorithms, and the report on them."""
+    cells, seeds, modes = make_cells(args), seed_numbers(args, 20), make_modes(args)
+    from lvgts_np import study
+
+    for row in study.figure2(cells, seeds, args.out, **modes):
+        print(
+            f"{row.task} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
+            f"{row.solved} of {row.n} solved, attention on the remember phase "
+            f"{row.attention_remember:.2f}"
+        )
+    print(f"-> {args.out / 'figure2' / 'report.html'}")
+    return 0
+
+
+COMMANDS = {"train": train, "figure2": figure2}
+
+
+def seed_numbers(args, default):
+    return list(range(args.first_seed, args.first_seed + (args.seeds or default)))
+
+
+def make_modes(args):
+    """The keyword arguments that say how to run, not what."""
+    if args.force and args.resume:
+        raise ConfigError("--force writes over a run, --resume goes on with it: give only one")
+    return {name: getattr(args, name) for name in ("jobs", "force", "resume", "quiet")}
+
+
+def make_cells(args):
+    """A Config for each task and algorithm."""
+    changes = dict(parse_assignment(text) for text in args.set)
+    for name in ("task", "algo"):
+        if getattr(args, name) is not None or name in changes:
+            raise ConfigError(f"figure2 runs every {name}: leave {name} out")
+    args.task = TASKS[0]
+    return [make_config(args).replace(task=t, algo=a) for t in TASKS for a in ALGOS]
 
 
 def report(config, out, summaries):
@@ -177,8 +212,9 @@ def parse_arguments(argv):
     """argparse's namespace; ConfigError for what is no option and no sub-command."""
     parser = Parser(
         PROG,
-        f"{PROG} [train] --task TASK [options]",
-        "Train an agent, one for each seed; writes FOLDER/TASK/ALGO/seed_S.",
+        f"{PROG} [train] --task TASK [options]\n       {PROG} figure2 [options]",
+        "Train an agent, one for each seed; writes FOLDER/TASK/ALGO/seed_S.\nfigure2 does so for "
+        "every task and algorithm, and writes FOLDER/figure2/report.html.",
         fields_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --seed 3 is not --seeds 3
@@ -190,13 +226,16 @@ def parse_arguments(argv):
     for word in rest:
         if word not in COMMANDS:
             raise ConfigError(unknown_argument(word))
+    if len(set(rest)) > 1:
+        raise ConfigError(f"{' and '.join(rest)}: give only one sub-command")
+    args.command = rest[0] if rest else "train"
     return args
 
 
 def unknown_argument(word):
     """What is wrong with a word that is neither an option nor an option's value."""
     if not word.startswith("-"):
-        return f"unknown sub-command {word!r}{did_you_mean(word, COMMANDS)}"
+        return f"unknown sub-command {word!r}{did_you_mean(word, list(COMMANDS))}"
     option, _, value = word.partition("=")
     field = option.lstrip("-")
     if field in FIELDS:

@@ -1,0 +1,151 @@
+"""Figure 2 and the spread of its runs, painted from the tables of `panels`. [Fig. 2]
+
+A table is a dict of columns by name; those with a task or an algo are cut to one by `of`.
+"""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from lvgts_np.paint import ALGOS, BLUE, FRAME, ORANGE, matrix, name_phases
+
+LOOK = {"lvgts": (BLUE, "-"), "lm_svg": (ORANGE, "--")}
+NAMES = {
+    "dummy_pmt": "dummy-PMT", "dummy_amt": "dummy-AMT", "pendulum_amt": "pendulum-AMT",
+    "pendulum_pmt": "pendulum-PMT (extra)",
+}  # fmt: skip
+
+
+def figure2(returns, attention, finals):
+    tasks = list(dict.fromkeys(finals["task"]))
+    figure = Figure((3.4 * len(tasks), 6.6), layout="constrained")
+    axes = figure.subplots(2, len(tasks), squeeze=False, height_ratios=(1.1, 1))
+    for column, (task, (top, bottom)) in enumerate(zip(tasks, axes.T, strict=True)):
+        last = of(finals, task=task)
+        for algo in dict.fromkeys(last["algo"]):
+            curves(top, algo, of(returns, task=task, algo=algo), of(last, algo=algo))
+        lines(top, last)
+        top.set(xlabel="training episodes", xlim=(0, None), title=NAMES[task])
+        top.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        image = attends(bottom, of(attention, task=task), of(last, algo="lvgts"))
+        if column == 0:
+            top.set_ylabel("recall return (noise-free policy)")
+            bottom.set_ylabel("step t that attends")
+    if image:
+        figure.colorbar(image, ax=axes[1], label="LVGTS: mean weight", pad=0.01)
+    figure.legend(
+        handles=key(finals), loc="outside lower center", ncols=len(tasks) + 1, frameon=False
+    )
+    return figure
+
+
+def curves(ax, algo, table, last):
+    """All runs of a cell, their mean with its band, and the mean of those the rule keeps."""
+    color, dash = LOOK[algo]
+    x, keep = table["episodes"], dict(zip(last["seed"], last["kept"], strict=True))
+    for seed, kept in keep.items():
+        style = {"ls": "-" if kept else ":", "lw": 0.5 if kept else 0.9}
+        ax.plot(x, table[str(int(seed))], color=color, alpha=0.35, zorder=1, **style)
+    ax.fill_between(x, table["low"], table["high"], color=color, alpha=0.3, lw=0, zorder=2)
+    ax.plot(x, table["mean"], color=color, ls=dash, lw=2.0, zorder=4)
+    points = max(1, len(x) // 8)
+    ax.plot(x, table["kept_mean"], "o-", color=color, lw=0.8, ms=3.5, mfc="white", zorder=3,
+            markevery=(points // 2, points))  # fmt: skip
+
+
+def lines(ax, last):
+    """The ceiling, and what is possible without credit: the myopic line, or on PMT the floor."""
+    ceiling, myopic, floor = (
+        last[name][0] for name in ("max_return", "myopic_return", "floor_return")
+    )
+    without = (floor, ":", "no memory") if myopic > ceiling - 1e-3 else (myopic, "--", "myopic")
+    for y, dash, word in ((ceiling, "-", "ceiling"), without):
+        ax.axhline(y, color="black", lw=0.9, ls=dash, zorder=2)
+        note = {"ha": "right", "va": "bottom", "fontsize": 7.5, "clip_on": True}
+        ax.text(0.99, y + 0.02, f"{word} {y:.2f}", transform=ax.get_yaxis_transform(), **note)
+    ax.set_ylim(floor - 0.3 * (ceiling - floor), ceiling + 0.09 * (ceiling - floor))
+
+
+def attends(ax, table, last):
+    """The attention map with one recall step in red; its image, None where there is no map."""
+    if not len(table.get("t", ())):
+        ax.set_axis_off()
+        return None
+    t1, t2, T = (int(last[name][0]) for name in ("t1", "t2", "T"))
+    t_red = min(t2 + 2, T - 1)  # the paper's t = 12
+    ax.set_facecolor("0.85")
+    image = ax.imshow(matrix(table, "t", "weight", T), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    ax.add_patch(Rectangle((-0.5, t_red - 0.5), t_red, 1, **FRAME))
+    for edge in (t1 - 0.5, t2 + 0.5):
+        ax.axvline(edge, color="black", lw=0.8)
+        ax.axhline(edge, color="black", lw=0.8)
+    share = last["attention_remember"]
+    words = f"recall attends remember:\n{share.mean():.0%} (worst {share.min():.0%})"
+    place = {"ha": "right", "va": "top", "transform": ax.transAxes}
+    ax.text(0.97, 0.96, words, fontsize=8, bbox={"fc": "0.85", "lw": 0, "pad": 1}, **place)
+    name_phases(ax, {"t1": t1, "t2": t2, "T": T})
+    ax.set(xlabel="step i that is attended")
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
+    return image
+
+
+def key(finals):
+    """What the lines are, with the real numbers of runs."""
+    handles = []
+    for algo, (color, dash) in LOOK.items():
+        kept = of(finals, algo=algo)["kept"]
+        if len(kept):
+            n, k = cell_size(finals, algo)
+            style = {"color": color, "mfc": "white", "ms": 3.5, "lw": 0.8}
+            mean = f"{ALGOS[algo]}, mean of all {n} runs"
+            handles += [
+                Line2D([], [], color=color, ls=dash, lw=2.0, label=mean),
+                Line2D([], [], marker="o", label=f"{ALGOS[algo]}, best {k} of {n}", **style),
+            ]
+    black = {"color": "black", "alpha": 0.5}
+    return [
+        *handles,
+        Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means"),
+        Line2D([], [], ls="-", lw=0.5, label="one run", **black),
+        Line2D([], [], ls=":", lw=0.9, label="one run that the rule drops", **black),
+        Patch(**FRAME, label="a step of the recall phase"),
+    ]
+
+
+def cell_size(finals, algo):
+    """Runs of a cell, and how many of them the rule keeps; the most over the tasks."""
+    cells = [of(finals, task=task, algo=algo)["kept"] for task in dict.fromkeys(finals["task"])]
+    return max(len(x) for x in cells), max(int(x.sum()) for x in cells)
+
+
+def spread(finals):
+    """Each run's final return, both algorithms, joined seed by seed."""
+    tasks = list(dict.fromkeys(finals["task"]))
+    figure = Figure((2.3 * len(tasks) + 0.6, 3.8), layout="constrained")
+    for ax, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+        last = of(finals, task=task)
+        ends = {a: dict(zip(x["seed"], x["final_return"], strict=True))
+                for a in ("lm_svg", "lvgts") if len((x := of(last, algo=a))["seed"])}  # fmt: skip
+        for seed in set.intersection(*map(set, ends.values())):
+            ax.plot(range(len(ends)), [e[seed] for e in ends.values()], color="0.6", lw=0.6)
+        for x, (algo, end) in enumerate(ends.items()):
+            marker = {"lvgts": "o", "lm_svg": "s"}[algo]
+            y = list(end.values())
+            ax.plot(np.full(len(y), x), y, marker, color=LOOK[algo][0], mfc="none", ms=4)
+        lines(ax, last)
+        ax.set_ylim(bottom=min(last["final_return"].min(), last["myopic_return"][0]) - 0.3)
+        ax.set(title=NAMES[task], xlim=(-0.5, len(ends) - 0.5))
+        ax.set_xticks(range(len(ends)), [ALGOS[a] for a in ends])
+    figure.axes[0].set_ylabel("final recall return")
+    return figure
+
+
+def of(table, **which):
+    """The rows of a table with this task, this algo."""
+    if not table:
+        return {}
+    keep = np.all([table[name] == value for name, value in which.items()], axis=0)
+    return {name: column[keep] for name, column in table.items()}
