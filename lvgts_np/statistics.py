@@ -77,6 +77,7 @@ def paired(x, y):
 
     The sign test is the exact binomial one, the other Wilcoxon's signed ranks; both are two-sided
     and leave out differences of exactly zero (Wilcoxon's own rule). Without any other, p = 1.
+    SciPy computes Wilcoxon's p exactly up to 50 pairs, unless some differences are of equal size.
     """
     x, y = finite(x), finite(y)
     if x.shape != y.shape:
