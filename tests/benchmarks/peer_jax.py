@@ -135,23 +135,28 @@ def tall(x):
 
 
 def encode(phi, o, a, N, k):
-    """Lists of h_t (B, H), h_m (B, H) and w_t (t, B) of one seed, o (T, B, O)."""
+    """Lists of h_t (B, H), q_t (B, H) and w_t (t, B) of one seed, o (T, B, O)."""
     H = phi["b.W"].shape[-1]
     oa = jnp.concatenate((o, jnp.concatenate((jnp.zeros_like(a[:1]), a[:-1]))), axis=-1)
     W = phi["b.W"] * H**-0.5
     zeros = jnp.zeros((o.shape[1], H), o.dtype)
-    h, h_m, w, h_tm1 = [], [zeros], [None], zeros
+    h, q, w, h_m, h_tm1 = [], [], [None], zeros, zeros
     for t in range(len(o)):
         if t % N == 0:
             h_tm1 = jax.lax.stop_gradient(h_tm1)
-        q = mlp(phi, "b.q", jnp.concatenate((oa[t], h_tm1), axis=-1))
+        q.append(mlp(phi, "b.q", jnp.concatenate((oa[t], h_tm1), axis=-1)))
         if t > 0:
             memory = jnp.stack(h)
-            w.append(topk_weights(jnp.sum(memory * (q @ W), axis=-1), k))
-            h_m.append(jnp.sum(w[t][..., None] * memory, axis=0))
-        h_tm1 = jnp.tanh(q + mlp(phi, "b.c", jnp.concatenate((q, h_m[t]), axis=-1)))
+            w.append(topk_weights(jnp.sum(memory * (q[t] @ W), axis=-1), k))
+            h_m = jnp.sum(w[t][..., None] * memory, axis=0)
+        h_tm1 = latent(phi, q[t], h_m)
         h.append(h_tm1)
-    return h, h_m, w
+    return h, q, w
+
+
+def latent(phi, q, h_m):
+    """What encoder and transition make of a query and of what it read from memory."""
+    return jnp.tanh(q + mlp(phi, "b.c", jnp.concatenate((q, h_m), axis=-1)))
 
 
 def topk_weights(s, k):
@@ -181,13 +186,12 @@ def largest(s, n):
 
 
 def model_losses(phi, o, a, r, N, k):
-    h, h_m, _ = encode(phi, o, a, N, k)
-    h, h_m = jnp.stack(h), jax.lax.stop_gradient(jnp.stack(h_m))
-    known = jax.lax.stop_gradient(h)
+    h, q, _ = encode(phi, o, a, N, k)
+    h, q = jnp.stack(h), jax.lax.stop_gradient(jnp.stack(q[1:]))
     loss_reward = half_square(mlp(phi, "r", tall(jnp.concatenate((h, a), axis=-1))) - tall(r))
     loss_decoder = half_square(mlp(phi, "d", tall(h)) - tall(o))
-    x = jnp.concatenate((known[:-1], h_m[1:], a[:-1]), axis=-1)
-    return loss_reward, loss_decoder, half_square(mlp(phi, "f", tall(x)) - tall(known[1:]))
+    x = jnp.concatenate((jax.lax.stop_gradient(h[:-1]), a[:-1]), axis=-1)
+    return loss_reward, loss_decoder, half_square(mlp(phi, "f", tall(x)) - tall(q))
 
 
 def half_square(error):
@@ -196,12 +200,12 @@ def half_square(error):
 
 def infer(phi, theta, o, a, u, N, k):
     """h_0, w, ξ and η under which the replay is what happened."""
-    h, h_m, w = encode(phi, o, a, N, k)
-    h, h_m = jnp.stack(h), jnp.stack(h_m)
-    x = jnp.concatenate((h[:-1], h_m[1:], a[:-1]), axis=-1)
+    h, q, w = encode(phi, o, a, N, k)
+    h, q = jnp.stack(h), jnp.stack(q[1:])
+    x = jnp.concatenate((h[:-1], a[:-1]), axis=-1)
     mean, log_std = jnp.split(mlp(theta, "pi", h), 2, axis=-1)
     eta = (u - mean) / jnp.exp(jnp.clip(log_std, *LOG_STD))
-    return h[0], w, h[1:] - mlp(phi, "f", x), eta
+    return h[0], w, q - mlp(phi, "f", x), eta
 
 
 def imagined_return(theta, phi, inferred, a_max, N):
@@ -216,8 +220,8 @@ def imagined_return(theta, phi, inferred, a_max, N):
         if t + 1 == len(eta):
             break
         h_m = jnp.sum(w[t + 1][..., None] * jnp.stack(h_hat), axis=0)
-        x = jnp.concatenate((carry, h_m, a_hat[t]), axis=-1)
-        h_hat.append(mlp(phi, "f", x) + xi[t])
+        q = mlp(phi, "f", jnp.concatenate((carry, a_hat[t]), axis=-1)) + xi[t]
+        h_hat.append(latent(phi, q, h_m))
         carry = jax.lax.stop_gradient(h_hat[-1]) if (t + 1) % N == 0 else h_hat[-1]
     x = jnp.concatenate((jnp.stack(carries), jnp.stack(a_hat)), axis=-1)
     return jnp.sum(mlp(phi, "r", tall(x))) / h_0.shape[0]

@@ -107,25 +107,29 @@ def tall(x):
 
 
 def encode(phi, o, a, N, k):
-    """Lists of h_t, of h_m (0 at t = 0), and of the (weights, indices) of each read."""
+    """Lists of h_t, of q_t, and of the (weights, indices) of each read (None at t = 0)."""
     S, B, H = o.shape[1], o.shape[2], phi["b.W"].shape[-1]
     oa = torch.cat((o, torch.cat((torch.zeros_like(a[:1]), a[:-1]))), dim=-1)
     W = phi["b.W"] * H**-0.5
     zeros = o.new_zeros(S, B, H)
     past = o.new_empty(S, B, len(o), H)  # a copy of the latents, without a graph
-    h, h_m, reads, h_tm1 = [], [zeros], [None], zeros
+    h, q, reads, h_m, h_tm1 = [], [], [None], zeros, zeros
     for t in range(len(o)):
         if t % N == 0:
             h_tm1 = h_tm1.detach()
-        q = mlp(phi, "b.q", torch.cat((oa[t], h_tm1), dim=-1))
+        q.append(mlp(phi, "b.q", torch.cat((oa[t], h_tm1), dim=-1)))
         if t > 0:
-            read = remember(torch.bmm(q, W), past[:, :, :t], h, k)
-            h_m.append(read[0])
-            reads.append(read[1:])
-        h_tm1 = torch.tanh(q + mlp(phi, "b.c", torch.cat((q, h_m[t]), dim=-1)))
+            h_m, *read = remember(torch.bmm(q[t], W), past[:, :, :t], h, k)
+            reads.append(read)
+        h_tm1 = latent(phi, q[t], h_m)
         past[:, :, t] = h_tm1.detach()
         h.append(h_tm1)
-    return h, h_m, reads
+    return h, q, reads
+
+
+def latent(phi, q, h_m):
+    """What encoder and transition make of a query and of what it read from memory."""
+    return torch.tanh(q + mlp(phi, "b.c", torch.cat((q, h_m), dim=-1)))
 
 
 def remember(key_query, past, h, k):
@@ -154,13 +158,12 @@ def pick(h, best):
 
 def model_losses(phi, o, a, r, N, k):
     """Reward, decoder and transition loss, each (S,)."""
-    B, (h, h_m, _) = o.shape[2], encode(phi, o, a, N, k)
-    h, a = torch.cat(h, dim=1), tall(a)
-    known, h_m = h.detach(), torch.cat(h_m[1:], dim=1).detach()
+    B, (h, q, _) = o.shape[2], encode(phi, o, a, N, k)
+    h, a, q = torch.cat(h, dim=1), tall(a), torch.cat(q[1:], dim=1).detach()
     loss_reward = half_square(mlp(phi, "r", torch.cat((h, a), dim=-1)) - tall(r))
     loss_decoder = half_square(mlp(phi, "d", h) - tall(o))
-    x = torch.cat((known[:, :-B], h_m, a[:, :-B]), dim=-1)
-    return loss_reward, loss_decoder, half_square(mlp(phi, "f", x) - known[:, B:])
+    x = torch.cat((h[:, :-B].detach(), a[:, :-B]), dim=-1)
+    return loss_reward, loss_decoder, half_square(mlp(phi, "f", x) - q)
 
 
 def half_square(error):
@@ -170,10 +173,10 @@ def half_square(error):
 def infer(phi, theta, o, a, u, N, k):
     """h_0, the reads, ξ and η under which the replay is what happened."""
     T, S, B = o.shape[:3]
-    h, h_m, reads = encode(phi, o, a, N, k)
+    h, q, reads = encode(phi, o, a, N, k)
     tall_h = torch.cat(h, dim=1)
-    x = torch.cat((tall_h[:, :-B], torch.cat(h_m[1:], dim=1), tall(a)[:, :-B]), dim=-1)
-    xi = (tall_h[:, B:] - mlp(phi, "f", x)).view(S, T - 1, B, -1).unbind(1)
+    x = torch.cat((tall_h[:, :-B], tall(a)[:, :-B]), dim=-1)
+    xi = (torch.cat(q[1:], dim=1) - mlp(phi, "f", x)).view(S, T - 1, B, -1).unbind(1)
     mean, log_std = mlp(theta, "pi", tall_h).chunk(2, dim=-1)
     eta = (tall(u) - mean) / log_std.clamp(*LOG_STD).exp()
     return h[0], reads, xi, eta.view(S, T, B, -1).unbind(1)
@@ -191,8 +194,8 @@ def imagined_return(theta, phi, inferred, a_max, N):
             break
         w, best = reads[t + 1]
         h_m = (w[..., None] * pick(h_hat, best)).sum(dim=-2)
-        x = torch.cat((carry, h_m, a_hat[t]), dim=-1)
-        h_hat.append(mlp(phi, "f", x) + xi[t])
+        q = mlp(phi, "f", torch.cat((carry, a_hat[t]), dim=-1)) + xi[t]
+        h_hat.append(latent(phi, q, h_m))
         carry = h_hat[-1].detach() if (t + 1) % N == 0 else h_hat[-1]
     return rewards(phi, h_hat, a_hat, N).sum(dim=(1, 2)) / h_0.shape[1]
 
