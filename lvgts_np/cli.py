@@ -113,14 +113,16 @@ def figure2(args):
     cells, seeds, modes = make_cells(args), seed_numbers(args, 20), make_modes(args)
     from lvgts_np import study
 
-    for row in study.figure2(cells, seeds, args.out, **modes):
+    rows = study.figure2(cells, seeds, args.out, **modes)
+    for row in rows:
         print(
             f"{row.task} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
             f"{row.solved} of {row.n} solved, attention on the remember phase "
             f"{row.attention_remember:.2f}"
         )
-    print(f"-> {args.out / 'figure2' / 'report.html'}")
-    return 0
+    print(f"-> {args.out / 'figure2' / 'report.html'}", flush=True)
+    frozen = sum(row.frozen for row in rows)
+    return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
 
 
 COMMANDS = {"train": train, "figure2": figure2}
