@@ -125,7 +125,8 @@ def spread(finals):
     """Each run's final return, both algorithms, joined seed by seed."""
     tasks = list(dict.fromkeys(finals["task"]))
     figure = Figure((2.3 * len(tasks) + 0.6, 3.8), layout="constrained")
-    for ax, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
+    axes = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+    for ax, task in zip(axes, tasks, strict=True):
         last = of(finals, task=task)
         ends = {a: dict(zip(x["seed"], x["final_return"], strict=True))
                 for a in ("lm_svg", "lvgts") if len((x := of(last, algo=a))["seed"])}  # fmt: skip
@@ -136,7 +137,7 @@ def spread(finals):
             y = list(end.values())
             ax.plot(np.full(len(y), x), y, marker, color=LOOK[algo][0], mfc="none", ms=4)
         lines(ax, last)
-        ax.set_ylim(bottom=min(last["final_return"].min(), last["myopic_return"][0]) - 0.3)
+        ax.set_ylim(bottom=min(0.0, finals["final_return"].min()) - 0.3)
         ax.set(title=NAMES[task], xlim=(-0.5, len(ends) - 0.5))
         ax.set_xticks(range(len(ends)), [ALGOS[a] for a in ends])
     figure.axes[0].set_ylabel("final recall return")

@@ -18,6 +18,7 @@ from lvgts_np.train import make_task
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PACKAGE = ROOT / "lvgts_np"
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
 def module_name(path):
@@ -135,14 +136,32 @@ def test_the_bounds_in_the_readme_are_those_of_the_tasks():
     assert f"{bounds.max_return(make_task(preset('dummy_amt'))):.3f}" in README
 
 
+def rows_of(name):
+    with (ROOT / "docs" / name).open() as file:
+        return list(csv.DictReader(file))
+
+
 def test_the_results_are_those_of_the_files_beside_them():
-    with (ROOT / "docs" / "results.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        cells = [f"`{row['task']}`", f"`{row['algo']}`", row["seeds"]]
-        cells += [f"{float(row[name]):.2f}" for name in ("mean", "least", "attention_remember")]
+    for row in rows_of("summary.csv"):
+        x = {name: f"{float(cell):.2f}" for name, cell in row.items() if NUMBER.fullmatch(cell)}
+        cells = [f"`{row['task']}`", f"`{row['algo']}`", x["mean"]]
+        cells += [f"{x['iqm']} [{x['iqm_low']}, {x['iqm_high']}]", x["kept_mean"], x["worst"]]
+        cells += [f"{row['solved']} of {row['n']} [{x['solved_low']}, {x['solved_high']}]"]
+        cells += [x["attention_remember"]]
         assert f"| {' | '.join(cells)} |" in README
-    assert rows
+    for row in rows_of("claims.csv"):
+        cells = [row[name] for name in ("words", "where", "result", "verdict")]
+        assert f"| {' | '.join(cells)} |" in README
+
+
+def test_the_tables_in_docs_are_one_study():
+    finals, summary = rows_of("finals.csv"), rows_of("summary.csv")
+    for cell in summary:
+        runs = [r for r in finals if (r["task"], r["algo"]) == (cell["task"], cell["algo"])]
+        returns = [float(r["final_return"]) for r in runs]
+        assert float(cell["mean"]) == pytest.approx(np.mean(returns))
+        assert int(cell["n"]) == len(returns) == 20
+    assert {row["algo"] for row in finals} == {"lvgts", "lm_svg"}
 
 
 def test_the_speeds_are_those_of_the_benchmark_s_output():
