@@ -313,7 +313,7 @@ BUGS = [
     (layers.read_adjoint, "add_rows(lambda_h, step.rows, lambda_i)", "pass", check_model),
     (layers.add_rows, "x += buffer", "x = 0.0 * x + buffer", check_model),
     (layers.rows, "[:, None] + i", "[:, None] + 0 * i", check_policy),
-    (layers.read, "order[-k - 1 :]", "order[-k:]", check_model),
+    (layers.read, "order[..., -k - 1 :]", "order[..., -k:]", check_model),
     (layers.mlp_adjoint, "hidden > 0.0", "hidden >= 0.0", check_model),
     (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-6)",
      check_model),

@@ -113,8 +113,8 @@ def read(key_query, h, t, k, rule):
     """
     S, T, B, H = h.shape
     s = np.einsum("sibh,sbh->sbi", h[:, :t], key_query)
-    order = np.argsort(s, axis=-1).transpose(2, 0, 1)  # ascending
-    best = np.ascontiguousarray(order[-k - 1 :])  # (K, S, B)
+    order = np.argpartition(s, range(max(t - k - 1, 0), t), axis=-1)  # ascending, k+1 of them
+    best = np.ascontiguousarray(order[..., -k - 1 :].transpose(2, 0, 1))  # (K, S, B)
     top = s.take(np.arange(0, S * B * t, t).reshape(S, B) + best)
     excess, threshold = excesses(top, t, k, rule)
     total, tied = excess.sum(axis=0), None
