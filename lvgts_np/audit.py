@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from lvgts_np.credit import credit_matrix
 from lvgts_np.imagine import policy_replay, replay
 from lvgts_np.measures import attention_map, per_seed
 from lvgts_np.tables import write_table
@@ -18,10 +17,11 @@ def write_audit(trainer, folders):
     c = trainer.config
     episodes, noise, inferred = trainer.probe(c.eval_episodes)
     A = attention_map(inferred.w)  # (S, T, T)
-    C = credit_matrix(trainer.phi, trainer.theta, inferred, c.a_max, trainer.rollout)
+    C = trainer.credit(inferred, np.eye(c.T))  # (T, T, S, B, A)
     C = C[..., 0].transpose(2, 3, 0, 1)  # (S, B, T, T)
     pi = policy_replay(trainer.theta, inferred, c.a_max)
-    r_hat = np.stack(replay(trainer.phi, pi, inferred, **trainer.rollout)[0])  # (T, S, B, 1)
+    r_hat, _, _ = replay(trainer.phi, pi, inferred, c.N, trainer.recall, c.store)
+    r_hat = np.stack(r_hat)  # (T, S, B, 1)
     for s, folder in enumerate(folders):
         write_attention(folder / "attention.csv", A[s])
         write_credit(folder / "credit.csv", C[s])

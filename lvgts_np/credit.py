@@ -32,10 +32,7 @@ def credit_matrix(phi, theta, inferred, a_max, rollout):
     return credit(phi, theta, inferred, a_max, rollout, onp.eye(len(inferred.eta)))
 
 
-def phase_credit(phi, theta, inferred, a_max, rollout, t2):
-    """Credit of the rewards up to t2, and of those after it: (2, T, S, B, A).
-
-    C[0, i] = Σ_{j<=t2} ∂r̂_j / ∂â_i,   C[1, i] = Σ_{j>t2} ∂r̂_j / ∂â_i
-    """
-    early = onp.arange(len(inferred.eta)) <= t2
-    return credit(phi, theta, inferred, a_max, rollout, onp.stack([early, ~early]))
+def phase_rows(T, t2):
+    """The rows (2, T) of `credit` that sum the rewards up to t2, and those after it. [§4.1]"""
+    early = onp.arange(T) <= t2
+    return onp.stack([early, ~early])

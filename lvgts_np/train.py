@@ -7,7 +7,7 @@ import numpy as np
 from lvgts_np import adjoint, reference
 from lvgts_np.agent import Agent
 from lvgts_np.attention import read, read_nothing
-from lvgts_np.credit import phase_credit
+from lvgts_np.credit import phase_rows
 from lvgts_np.episodes import Replay, collect, training_reward
 from lvgts_np.imagine import infer
 from lvgts_np.measures import attention_share, credit_rms, mean_return
@@ -33,7 +33,7 @@ class Trainer:
         self.streams = [make_streams(seed) for seed in self.seeds]
         self.shortcut = config.algo == "lvgts"  # [§3.2] all that the algorithms differ by
         self.recall = read if self.shortcut else read_nothing
-        self.rollout = {"N": config.N, "recall": self.recall, "store": config.store}
+        self.rollout = config.N, self.shortcut, config.store
         initial = [self._initial(streams["weights"]) for streams in self.streams]
         self.phi, self.theta = (stack(trees) for trees in zip(*initial, strict=True))
         self.adam_phi, self.adam_theta = (
@@ -81,6 +81,12 @@ class Trainer:
         episodes, u = collect(self.task, self._agent(), noise)
         return episodes, noise, self._infer(episodes, u)
 
+    def credit(self, inferred, rows):
+        """Credit of every action for weighted sums of predicted rewards, see `credit.credit`."""
+        return self.engine.credit(
+            self.theta, self.phi, inferred, self.config.a_max, self.rollout, rows, self.buffers
+        )
+
     def _collect(self):
         c = self.config
         B = c.episodes_per_iteration
@@ -119,7 +125,7 @@ class Trainer:
         c = self.config
         inferred = self._infer(episodes, u)
         G, ascent = self.engine.return_and_grad(
-            self.theta, self.phi, inferred, c.a_max, (c.N, self.shortcut, c.store), self.buffers
+            self.theta, self.phi, inferred, c.a_max, self.rollout, self.buffers
         )
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         # UNSPECIFIED: the rate falls from the warm-up's end to a twentieth: late in a run the
@@ -147,7 +153,7 @@ class Trainer:
     def _evaluate(self):
         c = self.config
         episodes, _, inferred = self.probe(c.eval_episodes)
-        C = phase_credit(self.phi, self.theta, inferred, c.a_max, self.rollout, c.t2)
+        C = self.credit(inferred, phase_rows(c.T, c.t2))
         early, recall = credit_rms(C, c.t1)
         return {
             "eval_return_recall": mean_return(episodes.r_recall),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from oracles import complex_step, well_conditioned
 
 from lvgts_np import attention, imagine, losses
+from lvgts_np import credit as text
 from lvgts_np.adjoint import Buffers, layers, model, policy
 from lvgts_np.autodiff import value_and_grad
 
@@ -102,6 +103,25 @@ def test_the_policy_gradient_is_autograd_s(case):
     check_policy(case)
 
 
+def check_credit(case, tolerance=1e-12, dtype=onp.float64):
+    phi, theta, inferred = random_replay(case, case.rng)
+    phi, theta = cast(phi, dtype), cast(theta, dtype)
+    inferred = of_inferred(inferred, lambda x: x.astype(dtype))
+    rows = onp.concatenate([onp.eye(case.T), case.rng.standard_normal((1, case.T))])
+    well_conditioned(lambda: imagined_return(theta, phi, inferred, case))
+    C = text.credit(phi, theta, inferred, A_MAX, case.rollout, rows)
+    rollout = case.N, not case.lm_svg, case.store
+    mine = policy.credit(theta, phi, inferred, A_MAX, rollout, rows)
+    assert mine.dtype == C.dtype
+    onp.testing.assert_allclose(mine, C, rtol=0, atol=tolerance * onp.max(onp.abs(C)))
+    assert onp.array_equal(mine == 0.0, C == 0.0)  # what no path reaches is exactly 0 in both
+
+
+@given(cases(scale=st.sampled_from([0.25, 0.5, 1.0])))
+def test_the_credit_is_autograd_s(case):
+    check_credit(case)
+
+
 @HALF
 @given(cases(scale=0.5))
 def test_also_where_episodes_attend_more_steps_than_k(case):
@@ -120,6 +140,7 @@ def test_also_at_the_sizes_of_a_real_run(dtype, tolerance, lm_svg):
     case = FULL._replace(lm_svg=lm_svg)
     check_model(case, tolerance, dtype)
     check_policy(case, tolerance, dtype)
+    check_credit(case, tolerance, dtype)
 
 
 def check_complex_step(case):
@@ -331,6 +352,8 @@ BUGS = [
     (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
      check_policy),
     (policy.replay_adjoint, "lambda_x_r[:, t] += np", "_ = np", check_policy),
+    (policy.credit, "dr * row[:, None, None]", "dr * row[::-1, None, None]", check_credit),
+    (policy.imagine, "v > 0.0", "v >= 0.0", check_credit),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]
 # fmt: on

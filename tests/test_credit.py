@@ -161,10 +161,11 @@ def test_the_credit_against_complex_step_and_differences(case):
     check_credit_differences(case)
 
 
-def test_phase_credit_sums_the_matrix_over_the_rewards_of_each_phase():
+def test_phase_rows_sum_the_matrix_over_the_rewards_of_each_phase():
     case = Case(T=8, N=8)
     phi, theta, inferred = random_replay(case, case.rng)
     C = credit.credit_matrix(phi, theta, inferred, A_MAX, case.rollout)
-    early, late = credit.phase_credit(phi, theta, inferred, A_MAX, case.rollout, t2=4)
+    rows = credit.phase_rows(case.T, t2=4)
+    early, late = credit.credit(phi, theta, inferred, A_MAX, case.rollout, rows)
     onp.testing.assert_allclose(early, C[:5].sum(axis=0), atol=1e-12)
     onp.testing.assert_allclose(late, C[5:].sum(axis=0), atol=1e-12)

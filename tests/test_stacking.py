@@ -42,7 +42,9 @@ def everything(phi, theta, episode, case):
 
     (_, G), gradient = value_and_grad(imagined)(theta)
     out |= {"G": G} | prefixed("policy", gradient)
-    return out, credit.phase_credit(phi, theta, inferred, A_MAX, case.rollout, case.T // 2)
+    return out, credit.credit(
+        phi, theta, inferred, A_MAX, case.rollout, credit.phase_rows(case.T, case.T // 2)
+    )
 
 
 def prefixed(prefix, params):

@@ -11,6 +11,6 @@ matmul over all steps, and so is, after the loop over time, every gradient of a 
 
 from lvgts_np.adjoint.layers import Buffers
 from lvgts_np.adjoint.model import model_loss_and_grad
-from lvgts_np.adjoint.policy import return_and_grad
+from lvgts_np.adjoint.policy import credit, return_and_grad
 
-__all__ = ["Buffers", "model_loss_and_grad", "return_and_grad"]
+__all__ = ["Buffers", "credit", "model_loss_and_grad", "return_and_grad"]

@@ -1,4 +1,4 @@
-"""The gradient of the imagined return. [Alg. 1, lines 10-24]"""
+"""The gradient of the imagined return, and the credit of each action. [Alg. 1, Fig. 1]"""
 
 from typing import NamedTuple
 
@@ -28,22 +28,47 @@ def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
     (`read`), False for LM-SVG (`read_nothing`), the others as in `replay`. The gradient of
     Σ_seeds G is a dict like theta.
     """
-    N, shortcut, store = rollout
     buffers = Buffers() if buffers is None else buffers
+    nets, reads, trace, r_hat, dr = imagine(theta, phi, inferred, a_max, rollout, buffers)
+    B = inferred.h_0.shape[1]
+    G = r_hat.sum(axis=-1) / B
+    dr /= B  # G = Σ_t Σ_b r̂_t[b] / B
+    lambda_v, lambda_out = replay_adjoint(nets, trace, reads, dr, rollout, buffers)
+    x_pi, v_pi, lambda_v, lambda_out = map(tall, (trace.x_pi, trace.v_pi, lambda_v, lambda_out))
+    gradient = mlp_gradient("pi", x_pi, v_pi, lambda_v, lambda_out)
+    return G, {name: gradient[name] for name in theta}
+
+
+def credit(theta, phi, inferred, a_max, rollout, rows, buffers=None):
+    """Derivatives of weighted sums of predicted rewards by each action of the replay. [Fig. 1]
+
+    C[p, i] = Σ_j rows[p, j] ∂r̂_j / ∂â_i = λ_â_i of the return that counts r̂_j rows[p, j] times
+
+    rows (P, T), the others as in `return_and_grad`; returns (P, T, S, B, A), per episode.
+    """
+    buffers = Buffers() if buffers is None else buffers
+    nets, reads, trace, _, dr = imagine(theta, phi, inferred, a_max, rollout, buffers)
+    H, C = inferred.h_0.shape[-1], []
+    for row in rows.astype(dr.dtype):
+        lambda_x = dr * row[:, None, None]
+        replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
+        C.append(lambda_x[..., H:].swapaxes(0, 1))  # (T, S, B, A)
+    return np.stack(C)
+
+
+def imagine(theta, phi, inferred, a_max, rollout, buffers):
+    """The replay and its rewards: nets, reads, Trace, r̂ (S, T·B), ∂r̂_t / ∂(ĥ_t, â_t)."""
     names = [name for name in ("f", "b.c", "r") if name + ".W1" in phi]
     nets = networks(theta, "pi") | networks(phi, *names)
+    _, shortcut, _ = rollout
     reads = [remembered(w_t, len(inferred.w)) for w_t in inferred.w] if shortcut else None
     trace = replay(nets, inferred, reads, a_max, buffers)
-    B, net, x = inferred.h_0.shape[1], nets["r"], tall(trace.x_r)
+    net, x = nets["r"], tall(trace.x_r)
     v = buffers("v_r", x.shape[:2] + net.W1.shape[2:], x.dtype)
     r_hat = mlp(net, x, v, buffers("zeros", v.shape[1:], x.dtype, np.zeros))
-    G = r_hat[..., 0].sum(axis=-1) / B
-
-    lambda_v = np.multiply(net.W2.mT / B, v > 0.0)  # G = Σ_t Σ_b r̂_t[b] / B
-    lambda_x = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
-    lambda_x = lambda_x.reshape(trace.x_r.shape[:-1] + lambda_x.shape[-1:])
-    gradient = replay_adjoint(nets, trace, reads, lambda_x, (N, store), buffers)
-    return G, {name: gradient[name] for name in theta}
+    lambda_v = np.multiply(net.W2.mT, v > 0.0)
+    dr = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
+    return nets, reads, trace, r_hat[..., 0], dr.reshape(trace.x_r.shape[:-1] + dr.shape[-1:])
 
 
 def remembered(w, T):
@@ -107,16 +132,16 @@ def replay(nets, inferred, reads, a_max, buffers):
     return trace
 
 
-def replay_adjoint(nets, trace, reads, lambda_x_r, cut, buffers):
+def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
     """Backward through the replay: who is credited with the return. [Alg. 1, lines 15-24]
 
     λ_ĥ_t = [N ∤ t] (∂r̂ + λ_q̂_{t+1} ∂q̂/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
 
-    lambda_x_r (S, T, B, H+A) is what the rewards ask of (ĥ_t, â_t); cut = (N, store). Returns the
-    gradient of pi.
+    lambda_x_r (S, T, B, H+A) enters with what the rewards ask of (ĥ_t, â_t), and is left with all
+    that is asked: â_t's part is its credit. Returns λ_v and λ of the output of pi, in buffers.
     """
     x_pi, v_pi, _, v_f, v_c, du, du_dout = trace
-    (S, T, B, H), (N, store) = (*x_pi.shape[:3], x_pi.shape[3] - 1), cut
+    (S, T, B, H), (N, _, store) = (*x_pi.shape[:3], x_pi.shape[3] - 1), rollout
     W_f, W_pi = nets["f"].W1[:, :-1], nets["pi"].W1[:, :-1]
     lambda_h = buffers("lambda_h_hat", (S, T, B, H), du.dtype)
     lambda_out = buffers("lambda_out", du_dout.shape, du.dtype)
@@ -143,4 +168,4 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, cut, buffers):
             lambda_h[:, t] += lambda_h_t + np.matmul(lambda_v_pi[:, t], W_pi.mT)
         elif store == "after":  # and the memory got what was detached
             lambda_h[:, t] = 0.0
-    return mlp_gradient("pi", *(tall(x) for x in (x_pi, v_pi, lambda_v_pi, lambda_out)))
+    return lambda_v_pi, lambda_out
