@@ -1,4 +1,4 @@
-"""Figure 2 and the spread of its runs, painted from the tables of `panels`. [Fig. 2]
+"""Figure 2, the spread of its runs, and the horizon, painted from their tables. [Fig. 2]
 
 A table is a dict of columns by name; those with a task or an algo are cut to one by `of`.
 """
@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from lvgts_np.paint import ALGOS, BLUE, FRAME, ORANGE, matrix, name_phases
 
 LOOK = {"lvgts": (BLUE, "-"), "lm_svg": (ORANGE, "--")}
+MARKERS = {"lvgts": "o", "lm_svg": "s"}
 NAMES = {
     "dummy_pmt": "dummy-PMT", "dummy_amt": "dummy-AMT", "pendulum_amt": "pendulum-AMT",
     "pendulum_pmt": "pendulum-PMT (extra)",
@@ -133,14 +134,42 @@ def spread(finals):
         for seed in set.intersection(*map(set, ends.values())):
             ax.plot(range(len(ends)), [e[seed] for e in ends.values()], color="0.6", lw=0.6)
         for x, (algo, end) in enumerate(ends.items()):
-            marker = {"lvgts": "o", "lm_svg": "s"}[algo]
             y = list(end.values())
-            ax.plot(np.full(len(y), x), y, marker, color=LOOK[algo][0], mfc="none", ms=4)
+            ax.plot(np.full(len(y), x), y, MARKERS[algo], color=LOOK[algo][0], mfc="none", ms=4)
         lines(ax, last)
         ax.set_ylim(bottom=min(0.0, finals["final_return"].min()) - 0.3)
         ax.set(title=NAMES[task], xlim=(-0.5, len(ends) - 0.5))
         ax.set_xticks(range(len(ends)), [ALGOS[a] for a in ends])
     figure.axes[0].set_ylabel("final recall return")
+    return figure
+
+
+def horizon(means, finals):
+    """Final return, and LVGTS's attention, by the lag between remembering and recall."""
+    figure = Figure((6.4, 6.0), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    for algo, (color, dash) in LOOK.items():
+        mean, last = of(means, algo=algo), of(finals, algo=algo)
+        beside = 0.96 if algo == "lm_svg" else 1.04  # that runs do not cover each other
+        top.fill_between(mean["lag"], mean["low"], mean["high"], color=color, alpha=0.25, lw=0)
+        top.plot(mean["lag"], mean["mean"], color=color, ls=dash, lw=2.0,
+                 label=f"{ALGOS[algo]}, mean with 95 % of bootstrapped means")  # fmt: skip
+        marker = {"marker": MARKERS[algo], "ls": "", "mfc": "none", "ms": 4.5, "color": color}
+        label = f"{ALGOS[algo]}, one run"
+        top.plot(last["lag"] * beside, last["final_return"], **marker, label=label)
+    lines(top, finals)
+    top.set_ylim(bottom=min(0.0, finals["final_return"].min()) - 0.2)
+    top.set_ylabel("final recall return (noise-free policy)")
+    last, mean = of(finals, algo="lvgts"), of(means, algo="lvgts")
+    bottom.plot(mean["lag"], mean["attention_remember"], color=BLUE, lw=2.0)
+    bottom.plot(last["lag"], last["attention_remember"], "o", color=BLUE, mfc="none", ms=4.5)
+    bottom.set(ylim=(0, 1.05), xscale="log", xlabel="lag from remember to recall (steps)")
+    bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
+    bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
+    bottom.minorticks_off()
+    figure.legend(
+        *top.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
+    )
     return figure
 
 

@@ -10,6 +10,7 @@ from lvgts_np.config import (
     ALGOS,
     CHOICES,
     FIELDS,
+    HORIZON,
     MOST,
     SMOKE,
     TASKS,
@@ -44,7 +45,7 @@ OPTIONS = {
     "--algo": {"help": f"{' or '.join(ALGOS)} (default: {Config.algo})"},
     "--seeds": {
         "type": whole_number(1), "metavar": "N",
-        "help": "how many, trained side by side (default: 1, for figure2 20)",
+        "help": "how many, trained side by side (default: 1, for figure2 20, for horizon 5)",
     },
     "--first-seed": {
         "type": whole_number(0), "default": 0, "metavar": "S",
@@ -103,29 +104,63 @@ def train(args):
     """Run what the arguments ask for and report it."""
     config, seeds, modes = make_config(args), seed_numbers(args, 1), make_modes(args)
     from lvgts_np import runs  # heavy; here, so that help and mistakes are answered at once
+    from lvgts_np.folders import cell
 
-    (summaries,) = runs.run([config], seeds, args.out, **modes)
-    return report(config, args.out, summaries)
+    folder = cell(args.out, config)
+    (summaries,) = runs.run({folder: config}, seeds, **modes)
+    return report(folder, summaries)
 
 
 def figure2(args):
     """All tasks with both algorithms, and the report on them."""
-    cells, seeds, modes = make_cells(args), seed_numbers(args, 20), make_modes(args)
+    refuse(args, "task", "algo")
+    base = make_config(args, task=TASKS[0])
+    cells = [base.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
+    seeds, modes = seed_numbers(args, 20), make_modes(args)
     from lvgts_np import study
 
     rows = study.figure2(cells, seeds, args.out, **modes)
     for row in rows:
-        print(
-            f"{row.task} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
-            f"{row.solved} of {row.n} solved, attention on the remember phase "
-            f"{row.attention_remember:.2f}"
-        )
-    print(f"-> {args.out / 'figure2' / 'report.html'}", flush=True)
+        print(f"{row.task} {row.algo}: {outcome(row)}")
+    return ended(rows, args.out / "figure2" / "report.html")
+
+
+def horizon(args):
+    """The active memory task with longer and longer distractors, and the curve of it."""
+    refuse(args, "task", "algo", "t2", "T")
+    base = make_config(args, task="dummy_amt", **HORIZON)
+    seeds, modes = seed_numbers(args, 5), make_modes(args)
+    from lvgts_np import horizon
+
+    rows = horizon.horizon(base, seeds, args.out, **modes)
+    for row in rows:
+        print(f"lag {row.lag} {row.algo}: {outcome(row)}")
+    return ended(rows, args.out / "horizon" / "horizon.png")
+
+
+COMMANDS = {"train": train, "figure2": figure2, "horizon": horizon}
+
+
+def refuse(args, *names):
+    """ConfigError where the user sets what the sub-command varies."""
+    assigned = dict(parse_assignment(text) for text in args.set)
+    for name in names:
+        if getattr(args, name, None) is not None or name in assigned:
+            raise ConfigError(f"{args.command} runs every {name}: leave {name} out")
+
+
+def outcome(row):
+    return (
+        f"recall return {row.mean:z.2f} (worst {row.worst:z.2f}), {row.solved} of {row.n} solved, "
+        f"attention on the remember phase {row.attention_remember:.2f}"
+    )
+
+
+def ended(rows, path):
+    """A study's last line, and its exit code."""
+    print(f"-> {path}", flush=True)
     frozen = sum(row.frozen for row in rows)
     return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
-
-
-COMMANDS = {"train": train, "figure2": figure2}
 
 
 def seed_numbers(args, default):
@@ -139,46 +174,29 @@ def make_modes(args):
     return {name: getattr(args, name) for name in ("jobs", "force", "resume", "quiet")}
 
 
-def make_cells(args):
-    """A Config for each task and algorithm."""
-    changes = dict(parse_assignment(text) for text in args.set)
-    for name in ("task", "algo"):
-        if getattr(args, name) is not None or name in changes:
-            raise ConfigError(f"figure2 runs every {name}: leave {name} out")
-    args.task = TASKS[0]
-    return [make_config(args).replace(task=t, algo=a) for t in TASKS for a in ALGOS]
-
-
-def report(config, out, summaries):
+def report(folder, summaries):
     """A line on stdout for each seed that finished, then one on stderr for each that froze."""
     frozen = [summary for summary in summaries if summary.get("frozen")]
     for summary in summaries:
         if not summary.get("frozen"):
-            print(result_line(config, out, summary))
+            print(result_line(folder, summary))
     sys.stdout.flush()
     for summary in frozen:
-        folder = seed_folder(config, out, summary)
-        say(f"seed {summary['seed']} stopped: {summary['frozen']} -> {folder}", 1)
+        path = folder / f"seed_{summary['seed']}"
+        say(f"seed {summary['seed']} stopped: {summary['frozen']} -> {path}", 1)
     return 1 if frozen else 0
 
 
-def result_line(config, out, summary):
+def result_line(folder, summary):
     return (
         "{task} {algo} seed {seed}: recall return {final_eval_return_recall:z.2f} "
         "of {max_return:z.2f} (myopic {myopic_return:z.2f}), attention on the remember phase "
-        "{attention_remember:.2f}, {wall_s:.0f} s -> {folder}"
-    ).format(
-        **{**summary, "task": config.task, "algo": config.algo},
-        folder=seed_folder(config, out, summary),
-    )
+        "{attention_remember:.2f}, {wall_s:.0f} s -> {folder}/seed_{seed}"
+    ).format(**summary, folder=folder)
 
 
-def seed_folder(config, out, summary):
-    return out / config.task / config.algo / f"seed_{summary['seed']}"
-
-
-def make_config(args):
-    """The Config of the arguments: preset or file, then --smoke, then --set, then the flags."""
+def make_config(args, **defaults):
+    """The Config of the arguments: file or defaults, then --smoke, then --set, then the flags."""
     flags = {name: getattr(args, name) for name in FLAGS}
     flags = {name: parse(name, text) for name, text in flags.items() if text is not None}
     changes = dict(parse_assignment(text) for text in args.set)
@@ -190,6 +208,7 @@ def make_config(args):
     changes = {**(SMOKE if args.smoke else {}), **changes, **flags}
     if args.config is not None:
         return load(args.config).replace(**changes)
+    changes = {**defaults, **changes}
     if "task" not in changes:
         raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}")
     return preset(**changes)
@@ -214,9 +233,11 @@ def parse_arguments(argv):
     """argparse's namespace; ConfigError for what is no option and no sub-command."""
     parser = Parser(
         PROG,
-        f"{PROG} [train] --task TASK [options]\n       {PROG} figure2 [options]",
+        f"{PROG} [train] --task TASK [options]\n       {PROG} figure2 [options]\n"
+        f"       {PROG} horizon [options]",
         "Train an agent, one for each seed; writes FOLDER/TASK/ALGO/seed_S.\nfigure2 does so for "
-        "every task and algorithm, and writes FOLDER/figure2/report.html.",
+        "every task and algorithm, and writes FOLDER/figure2/report.html.\nhorizon does so for "
+        "dummy_amt with longer and longer distractors; writes FOLDER/horizon.",
         fields_help(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,  # --seed 3 is not --seeds 3

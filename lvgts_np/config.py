@@ -123,6 +123,9 @@ SMOKE = {
     "eval_episodes": 16,
 }
 
+# Settings of the horizon study, whose longest episodes cost a hundred times the shortest's.
+HORIZON = {"episodes": 9_600, "eval_episodes": 64}
+
 
 def preset(task, **changes):
     """The settings of a task with some fields changed: one set serves all four tasks."""

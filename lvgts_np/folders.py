@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from pathlib import Path
 
 from lvgts_np import checkpoint, config, states
 
@@ -14,6 +15,11 @@ FILES = (
 
 class OutputError(config.ConfigError):
     """The output folder cannot be used: one line that says which and why."""
+
+
+def cell(out, settings):
+    """Where the runs of a task and an algorithm lie."""
+    return Path(out) / settings.task / settings.algo
 
 
 def look(settings, seeds, folder, force=False, resume=False):

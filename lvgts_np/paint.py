@@ -125,8 +125,10 @@ def credit(table, seeds):
     right.set_title("signed mean over episodes and seeds", pad=20)
     recall = (-0.5, c["t2"] + 0.5), c["t1"], c["T"] - c["t2"] - 1
     for ax in (left, right):
-        for j, i in np.argwhere(np.tril(rms == 0)):
-            ax.add_patch(Rectangle((i - 0.5, j - 0.5), 1, 1, **CUT))
+        for j, zero in enumerate(np.tril(rms == 0)):
+            ends = np.flatnonzero(np.diff(zero, prepend=False, append=False)).reshape(-1, 2)
+            for first, end in ends:  # a patch a stretch: a long episode has many zeros
+                ax.add_patch(Rectangle((first - 0.5, j - 0.5), end - first, 1, **CUT))
         ax.add_patch(Rectangle(*recall, **FRAME))
     key = (
         Patch(**FRAME, label="recall rewards, remember actions"),
@@ -143,9 +145,11 @@ def draw_matrix(ax, values, c, extend, **colors):
     """One credit matrix with the boundaries of the phases and of the detached blocks."""
     image = ax.imshow(values, aspect="auto", **colors)
     mark_matrix(ax, c)
-    for cut in np.arange(c["N"], c["T"], c["N"]) - 0.5:
-        ax.axvline(cut, color="black", lw=0.8, ls="--")
-        ax.axhline(cut, color="black", lw=0.8, ls="--")
+    cuts = np.arange(c["N"], c["T"], c["N"]) - 0.5
+    style = {"color": "black", "lw": min(0.8, 12 / max(len(cuts), 1)), "ls": "--"}
+    for cut in cuts:
+        ax.axvline(cut, **style)
+        ax.axhline(cut, **style)
     note = {"ha": "right", "va": "top", "bbox": {"fc": "white", "lw": 0}}
     ax.text(0.97, 0.96, "action after\nthe reward", transform=ax.transAxes, **note)
     ax.set(xlabel="step i of the action", ylabel="step j of the predicted reward")
@@ -225,5 +229,6 @@ def mark_matrix(ax, c):
             ax.axvline(start - 0.5, color="black", lw=1.5)
             ax.axhline(start - 0.5, color="black", lw=1.5)
     name_phases(ax, c)
-    ax.xaxis.set_major_locator(MaxNLocator(20, integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(20, integer=True))
+    ticks = 20 if c["T"] <= 100 else 8
+    ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True))
+    ax.yaxis.set_major_locator(MaxNLocator(ticks, integer=True))

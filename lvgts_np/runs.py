@@ -1,7 +1,6 @@
 """A run: which seeds are left to train, in which stacks and processes, how far it is, pictures."""
 
 import contextlib
-import itertools
 import sys
 import time
 from pathlib import Path
@@ -15,52 +14,60 @@ from lvgts_np.stacks import train_stack
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
 
 
-def run(cells, seeds, out, jobs=1, executor=None, quiet=False, force=False, resume=False):
+def run(cells, seeds, jobs=1, executor=None, quiet=False, force=False, resume=False):
     """Train the seeds of every cell and write all about them; -> a list of summaries a cell.
 
-    A cell is a Config. Its seed s has its folder <out>/<task>/<algo>/seed_<s>; the pictures lie
-    beside these. OutputError, before anything is written, where a folder is in use (and not
-    `force`) or cannot be made. However the training ends, its log and a checkpoint of its last
-    row are left, from which `resume` goes on to the same numbers; seeds that are complete are
-    left as they are.
+    cells are Configs by folder. A cell's seed s has <folder>/seed_<s>; its pictures lie beside
+    these. OutputError, before anything is written, where a folder is in use (and not `force`) or
+    cannot be made. However the training ends, its log and a checkpoint of its last row are left,
+    from which `resume` goes on to the same numbers; seeds that are complete are left as they are.
 
     A cell's seeds are trained as `jobs` stacks, each a call in `executor`, which is anything with
     the interface of `concurrent.futures.Executor` whose workers write to the same disk; without
-    one, each has a process where jobs > 1. No number depends on it but seconds.
+    one, each has a process where jobs > 1. Cells start in their order, so the longest come first
+    where they differ. No number depends on any of it but seconds.
     """
-    folders = [Path(out) / settings.task / settings.algo for settings in cells]
-    looks = [look(c, seeds, f, force, resume) for c, f in zip(cells, folders, strict=True)]
+    cells = {Path(folder): settings for folder, settings in cells.items()}
+    looks = {f: look(settings, seeds, f, force, resume) for f, settings in cells.items()}
     calls, begun = [], 0
-    for settings, folder, (left, _) in zip(cells, folders, looks, strict=True):
+    for folder, settings in cells.items():
+        left, _ = looks[folder]
         prepare(folder, left)
         for stack in group(left, jobs):
             calls.append((settings, stack, folder))
-            begun += left[stack[0]]
-    total = sum(settings.iterations for settings, _, _ in calls)
-    label = f"{cells[0].task} {cells[0].algo}" if len(cells) == 1 else f"{len(cells)} cells"
+            begun += steps(settings, left[stack[0]])
+    total = sum(steps(settings, settings.iterations) for settings, _, _ in calls)
+    (first, *others) = cells.values()
+    label = f"{len(cells)} cells" if others else f"{first.task} {first.algo}"
     with progress(total, label, quiet, begun) as at:
-        new = train(calls, jobs, executor, at)
-    for folder in folders:
+        results = train(calls, jobs, executor, at)
+    summaries = {folder: dict(old) for folder, (_, old) in looks.items()}
+    for (_, _, folder), new in zip(calls, results, strict=True):
+        summaries[folder] |= {summary["seed"]: summary for summary in new}
+    for folder in cells:
         draw(folder, seeds[0])
-    summaries = itertools.chain(new, *(old.values() for _, old in looks))
-    which = {(n["task"], n["algo"], n["seed"]): n for n in summaries}
-    return [[which[c.task, c.algo, seed] for seed in seeds] for c in cells]
+    return [[summaries[folder][seed] for seed in seeds] for folder in cells]
+
+
+def steps(settings, iterations):
+    """Of the environment, a seed: what progress is counted in, as episodes differ in length."""
+    return iterations * settings.episodes_per_iteration * settings.T
 
 
 def train(calls, jobs, executor, at):
-    """The summaries of all calls of `train_stack`, made here or spread over processes.
+    """What every call of `train_stack` returns, made here or spread over processes.
 
-    at(n) is told how many iterations are done in all.
+    at(n) is told how many steps are done in all.
     """
-    if executor is None and min(jobs, len(calls)) <= 1:
-        results, before = [], 0
-        for call in calls:
-            results.append(train_stack(*call, lambda n, before=before: at(before + n)))
-            before += call[0].iterations
-    else:
+    if executor is not None or min(jobs, len(calls)) > 1:
         with contextlib.nullcontext(executor) if executor else processes.local(jobs) as pool:
-            results = processes.spread(train_stack, calls, pool, lambda: at(done(calls)))
-    return list(itertools.chain(*results))
+            return processes.spread(train_stack, calls, pool, lambda: at(done(calls)))
+    results, before = [], 0
+    for call in calls:
+        settings, _, _ = call
+        results.append(train_stack(*call, lambda n, b=before, c=settings: at(b + steps(c, n))))
+        before += steps(settings, settings.iterations)
+    return results
 
 
 def draw(folder, seed):
@@ -82,32 +89,34 @@ def group(left, jobs):
 
 
 def done(calls):
-    """Iterations that the stacks have logged, in all, from the last rows in timing.csv."""
+    """Steps that the stacks have logged, in all, from the last rows in timing.csv."""
     total = 0
-    for _, stack, folder in calls:
+    for settings, stack, folder in calls:
         files = [folder / f"seed_{seed}" / "timing.csv" for seed in stack]
         rows = [file.read_text().splitlines()[1:] for file in files if file.exists()]
-        total += max((int(row[-1].split(",")[0]) for row in rows if row), default=0)
+        last = max((int(row[-1].split(",")[0]) for row in rows if row), default=0)
+        total += steps(settings, last)
     return total
 
 
 @contextlib.contextmanager
 def progress(total, label, quiet, begun=0):
-    """at(iteration), which shows a bar on a terminal, elsewhere a line a minute on stderr."""
+    """at(step), which shows a bar on a terminal, elsewhere a line a minute on stderr."""
+    unit = {"initial": begun, "unit": " steps", "unit_scale": True}
     if quiet or sys.stderr.isatty():
-        with tqdm(total=total, desc=label, disable=quiet, initial=begun) as bar:
-            yield lambda iteration: bar.update(iteration - bar.n)
+        with tqdm(total=total, desc=label, disable=quiet, **unit) as bar:
+            yield lambda step: bar.update(step - bar.n)
         return
     form = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
     start = said = time.monotonic()
 
-    def at(iteration):
+    def at(step):
         nonlocal said
         now = time.monotonic()
         if now - said >= SILENCE:
             said = now
             line = tqdm.format_meter(
-                iteration, total, now - start, prefix=label, bar_format=form, initial=begun
+                step, total, now - start, prefix=label, bar_format=form, **unit
             )
             print(line, file=sys.stderr, flush=True)
 

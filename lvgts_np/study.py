@@ -7,6 +7,7 @@ from pathlib import Path
 from lvgts_np import claims, figures, outcomes, panels, report, runs
 from lvgts_np.claims import COMMAND
 from lvgts_np.config import FIELDS
+from lvgts_np.folders import cell
 
 
 def figure2(cells, seeds, out, **modes):
@@ -14,11 +15,11 @@ def figure2(cells, seeds, out, **modes):
 
     modes are the keyword arguments of `runs.run`. Errors as there.
     """
-    runs.run(cells, seeds, out, **modes)
-    folders = {(c.task, c.algo): Path(out) / c.task / c.algo for c in cells}
+    folders = {(c.task, c.algo): cell(out, c) for c in cells}
+    runs.run(dict(zip(folders.values(), cells, strict=True)), seeds, **modes)
     study = {
-        cell: [figures.read_seed(folder / f"seed_{seed}") for seed in seeds]
-        for cell, folder in folders.items()
+        names: [figures.read_seed(folder / f"seed_{seed}") for seed in seeds]
+        for names, folder in folders.items()
     }
     folder = Path(out) / "figure2"
     folder.mkdir(exist_ok=True)

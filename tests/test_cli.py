@@ -29,9 +29,13 @@ def runs(monkeypatch):
     """A stand-in for the module that trains: `calls` is what arrived, `answer` what run does."""
     fake = types.SimpleNamespace(calls=[], answer=summary)
 
-    def run(cells, seeds, out, force=False, quiet=False, jobs=1, resume=False):
-        fake.calls.append(types.SimpleNamespace(config=cells[0], **locals()))
-        return [[fake.answer(seed) for seed in seeds] for _ in cells]
+    def run(cells, seeds, force=False, quiet=False, jobs=1, resume=False):
+        ((folder, config),) = cells.items()
+        out = folder.parent.parent
+        assert folder == out / config.task / config.algo
+        fake.calls.append(types.SimpleNamespace(**locals()))
+        names = {"task": config.task, "algo": config.algo}
+        return [[names | fake.answer(seed) for seed in seeds]]
 
     fake.run = run
     monkeypatch.setitem(sys.modules, "lvgts_np.runs", fake)

@@ -17,7 +17,7 @@ import pytest
 from lvgts_np import adjoint, audit, checkpoint, figures, processes, runs, stacks
 from lvgts_np.cli import main
 from lvgts_np.config import SMOKE, load, preset, save
-from lvgts_np.folders import FILES, OutputError, look, prepare
+from lvgts_np.folders import FILES, OutputError, cell, look, prepare
 from lvgts_np.train import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,7 +98,7 @@ def clock(monkeypatch):
 def train(config, out, jobs=1, seeds=SEEDS, **modes):
     executor = None if jobs == 1 else Serial()
     modes |= {"jobs": jobs, "executor": executor, "quiet": True}
-    return runs.run([config], seeds, out, **modes)[0]
+    return runs.run({cell(out, config): config}, seeds, **modes)[0]
 
 
 def rows(path):

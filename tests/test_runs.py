@@ -12,6 +12,7 @@ from lvgts_np.agent import Agent
 from lvgts_np.cli import main
 from lvgts_np.config import SMOKE, load, preset
 from lvgts_np.episodes import collect
+from lvgts_np.folders import cell
 from lvgts_np.train import Trainer
 
 FOLDER_FILES = {
@@ -187,8 +188,8 @@ def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(monkeypatch,
     monkeypatch.setattr(runs, "SILENCE", 0.0)
     assert lines(quiet=True) == []
     first, second = lines(quiet=False)
-    assert first.startswith("dummy_pmt lvgts: 1 of 2, ")
-    assert second.startswith("dummy_pmt lvgts: 2 of 2, ")
+    assert first.startswith("dummy_pmt lvgts: 1.00 of 2.00, ")
+    assert second.startswith("dummy_pmt lvgts: 2.00 of 2.00, ")
 
 
 NUMBERS = ("log.csv", "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv")
@@ -229,10 +230,14 @@ class Backwards(Executor):
 
 def test_any_executor_serves(tmp_path):
     settings = preset("dummy_amt", **SMOKE, H=4)
-    (one,) = runs.run([settings], [0, 1, 2, 3], tmp_path / "one", quiet=True)
+    (one,) = runs.run({cell(tmp_path / "one", settings): settings}, [0, 1, 2, 3], quiet=True)
     executor = Backwards()
     (other,) = runs.run(
-        [settings], [3, 1, 0, 2], tmp_path / "two", quiet=True, jobs=3, executor=executor
+        {cell(tmp_path / "two", settings): settings},
+        [3, 1, 0, 2],
+        quiet=True,
+        jobs=3,
+        executor=executor,
     )
     assert [args[1] for _, _, args in executor.calls] == [[3, 2], [1], [0]]
     assert [numbers["seed"] for numbers in other] == [3, 1, 0, 2]
@@ -243,21 +248,23 @@ def test_any_executor_serves(tmp_path):
 
 
 def test_progress_of_stacks_elsewhere_is_read_from_their_logs(tmp_path):
-    calls = [(None, [0, 1], tmp_path), (None, [2], tmp_path)]
+    settings = preset("dummy_amt", T=20, episodes_per_iteration=3)
+    calls = [(settings, [0, 1], tmp_path), (settings, [2], tmp_path)]
     assert runs.done(calls) == 0
     for seed, rows in ((0, "10,1\n"), (1, "10,1\n20,2\n")):
         (tmp_path / f"seed_{seed}").mkdir()
         (tmp_path / f"seed_{seed}/timing.csv").write_text("iteration,collect\n" + rows)
-    assert runs.done(calls) == 20
+    assert runs.done(calls) == 20 * 60
     (tmp_path / "seed_2").mkdir()
     (tmp_path / "seed_2/timing.csv").write_text("")  # just made
-    assert runs.done(calls) == 20
+    assert runs.done(calls) == 20 * 60
 
 
 def test_several_cells_share_one_pool(tmp_path):
-    cells = [preset(task, **SMOKE, H=4) for task in ("dummy_amt", "dummy_pmt")]
-    together = runs.run(cells, [0, 1], tmp_path / "all", jobs=2, quiet=True)
-    for settings, mine in zip(cells, together, strict=True):
-        (alone,) = runs.run([settings], [0, 1], tmp_path / "one", quiet=True)
-        assert [n | {"wall_s": 0} for n in mine] == [n | {"wall_s": 0} for n in alone]
-        assert (tmp_path / "all" / settings.task / "lvgts/learning_curve.png").exists()
+    settings = preset("dummy_amt", **SMOKE, H=4)
+    cells = {tmp_path / "long": settings.replace(t2=20, T=23), tmp_path / "short": settings}
+    together = runs.run(cells, [0, 1], jobs=2, quiet=True)
+    for n, (folder, settings) in enumerate(cells.items()):
+        (alone,) = runs.run({tmp_path / f"alone_{n}": settings}, [0, 1], quiet=True)
+        assert [n | {"wall_s": 0} for n in together[n]] == [n | {"wall_s": 0} for n in alone]
+        assert (folder / "learning_curve.png").exists()

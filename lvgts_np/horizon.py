@@ -1,0 +1,84 @@
+"""How far back credit reaches: active memory with longer and longer distractors. [§4.1, §4.2]
+
+The lag is the number of steps from the last remember observation to the first recall action,
+L = t₂ + 1 - (t₁ - 1). All else stays: N, k, the recall steps, the budget in episodes.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+
+from lvgts_np import canvas, figures, paint, panels, runs
+from lvgts_np.config import ALGOS
+from lvgts_np.outcomes import column, earned, outcomes, solved
+from lvgts_np.statistics import interval, success
+from lvgts_np.tables import write_table
+
+LAGS = (10, 30, 100, 300)
+RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *paint.BOUNDS)
+
+
+class Reach(NamedTuple):
+    """All runs of a lag and an algorithm; the 95 % interval of their mean."""
+
+    lag: int
+    algo: str
+    n: int
+    frozen: int
+    mean: float
+    low: float
+    high: float
+    worst: float
+    solved: int
+    solved_low: float
+    solved_high: float
+    attention_remember: float
+
+
+def horizon(base, seeds, out, **modes):
+    """Run every lag with both algorithms in <out>/horizon, and draw them; -> the Reaches.
+
+    base is the Config that they share; modes are the keyword arguments of `runs.run`. Errors as
+    there.
+    """
+    folder = Path(out) / "horizon"
+    cells = {(lag, algo): at_lag(base, lag).replace(algo=algo) for lag in LAGS for algo in ALGOS}
+    paths = {(lag, algo): folder / f"lag_{lag}" / algo for lag, algo in cells}
+    longest_first = sorted(cells, reverse=True)
+    runs.run({paths[cell]: cells[cell] for cell in longest_first}, seeds, **modes)
+    study = {
+        cell: [figures.read_seed(path / f"seed_{seed}") for seed in seeds]
+        for cell, path in paths.items()
+    }
+    found = {cell: list(outcomes(study, cell).values()) for cell in cells}
+    reaches = [reach(*cell, found[cell]) for cell in cells]
+    write_table(folder / "horizon.csv", Reach._fields, reaches)
+    write_table(
+        folder / "runs.csv", RUNS, [row for cell in cells for row in rows(*cell, found[cell])]
+    )
+    tables = [panels.read(folder / name) for name in ("horizon.csv", "runs.csv")]
+    with matplotlib.rc_context(paint.STYLE):
+        panels.save(canvas.horizon(*tables), folder / "horizon")
+    return reaches
+
+
+def at_lag(base, lag):
+    """The Config with this lag and as many recall steps as before. [§4.2]"""
+    t2 = lag + base.t1 - 2
+    return base.replace(t2=t2, T=t2 + base.T - base.t2)
+
+
+def reach(lag, algo, found):
+    x = earned(found)
+    k, n, *wilson = success(solved(found))
+    frozen = sum(run["frozen"] is not None for run in found)
+    attention = np.mean(column(found, "attention_remember"))
+    central = (np.mean(x), *interval(x), np.min(x))
+    return Reach(lag, algo, n, frozen, *central, k, *wilson, attention)
+
+
+def rows(lag, algo, found):
+    names = ("seed", "final_eval_return_recall", "attention_remember", *paint.BOUNDS)
+    return [(lag, algo, *(run[name] for name in names)) for run in found]
