@@ -229,7 +229,7 @@ def check_read(seed, M, k, rule):
         return np.sum(lambda_h_m * h_m), h_m
 
     (_, expected), gradient = value_and_grad(f)({"h": h, "query": key_query})
-    h_m, step = layers.read(key_query, h, M, k, rule)
+    h_m, step = layers.read(key_query, h, h.transpose(0, 2, 3, 1), M, k, rule)
     onp.testing.assert_allclose(h_m, expected, rtol=1e-13, atol=1e-13)
     lambda_h = onp.zeros_like(h)
     lambda_query = layers.read_adjoint(step, lambda_h_m, lambda_h)

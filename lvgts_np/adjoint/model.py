@@ -104,15 +104,17 @@ def encode(nets, W, oa, k, rule, buffers):
     o, a = oa
     trace = empty_trace(nets, o, a, W, buffers)
     x_q, v_q, x_c, v_c, h, reads = trace
-    T, H = h.shape[1], h.shape[-1]
+    S, T, B, H = h.shape
     zeros = buffers("zeros", v_q.shape[2:], h.dtype, np.zeros)
+    keys = buffers("keys", (S, B, H, T), h.dtype)
     for t in range(T):
         q_t, h_m, h_t = x_c[:, t, :, :H], x_c[:, t, :, H:-1], h[:, t]
         mlp(nets["b.q"], x_q[:, t], v_q[:, t], zeros, q_t)
         if t > 0:
-            h_m[...], step = read(np.matmul(q_t, W), h, t, k, rule)
+            h_m[...], step = read(np.matmul(q_t, W), h, keys, t, k, rule)
             reads.append(step)
         latent(nets.get("b.c"), x_c[:, t], v_c[:, t], zeros, h_t)
+        keys[..., t] = h_t
         if t + 1 < T:
             x_q[:, t + 1, :, -H - 1 : -1] = h_t
     return trace
