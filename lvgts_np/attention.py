@@ -17,21 +17,20 @@ def topk_weights(s, k, rule="paper"):
     """
     M = s.shape[-1]
     value = detach(s)
-    # Ascending, but only the k+1 best are in order, which a long past needs for speed.
-    order = onp.argpartition(value, range(max(M - k - 1, 0), M), axis=-1)
+    order = onp.argsort(-value, axis=-1, kind="stable")  # s_(1), s_(2), ...: the earlier of equals
     if M <= k:
         # DEVIATION: the paper's formula is 0/0 here; the lowest keeps a margin. (M5)
-        excess = s - pick(s, order[..., :1]) + MARGIN
+        excess = s - pick(s, order[..., -1:]) + MARGIN
         return excess / np.sum(excess, axis=-1, keepdims=True)
     if rule == "paper":
-        threshold = pick(s, order[..., M - k - 1 : M - k])
+        threshold = pick(s, order[..., k : k + 1])
     else:
         # DEVIATION: the Sparse Attentive Backtracking code; Algorithm 2 has the line above. (M4)
-        threshold = pick(s, order[..., M - k : M - k + 1]) + SAB_EPS
+        threshold = pick(s, order[..., k - 1 : k]) + SAB_EPS
     survives = value > detach(threshold)
     # DEVIATION: the paper's formula is 0/0 where nothing exceeds the threshold (the k+1 largest
     # tie); the weight is then uniform over the largest. (M5)
-    largest = pick(value, order[..., -1:])
+    largest = pick(value, order[..., :1])
     tied = (value == largest) & (largest <= detach(threshold))
     excess = (s - threshold) * survives + tied
     return excess / np.sum(excess, axis=-1, keepdims=True)

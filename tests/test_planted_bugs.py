@@ -60,7 +60,7 @@ LM_SVG = CASE._replace(T=15, N=4, lm_svg=True)
 TIED = onp.array([[1.0, 1.0, 1.0, 0.0]])
 THRESHOLD_TIED = onp.array([3.0, 2.0, 1.0, 1.0, 0.5])
 
-RULE = "order[..., M - k - 1 : M - k]"
+RULE = "order[..., k : k + 1]"
 CUT = "detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]"
 B2 = 'np.matmul(hidden, params[name + ".W2"]) + params[name + ".b2"]'
 UNBROADCAST = 'add(np.matmul(hidden, params[name + ".W2"]), params[name + ".b2"])'
@@ -76,13 +76,13 @@ BUGS = [
     (nets.mlp, B2, 'np.matmul(hidden, params[name + ".W2"]) + off(params[name + ".b2"])',
      check_map_gradient, "decode", CASE),
     (nets.mlp, B2, UNBROADCAST, check_map_gradient, "decode", CASE),
-    (attention.topk_weights, RULE, "order[..., M - k : M - k + 1]",
+    (attention.topk_weights, RULE, "order[..., k - 1 : k]",
      check_topk_values, THRESHOLD_TIED[None], 2, "paper"),
     (attention.topk_weights, "value > detach", "value >= detach",
      check_one_threshold, THRESHOLD_TIED, 2),
     (attention.topk_weights, "largest <= detach", "largest < detach",
      check_weights_are_a_distribution, TIED, 2, "paper"),
-    (attention.topk_weights, "order[..., :1]) + MARGIN", "order[..., :1])",
+    (attention.topk_weights, "order[..., -1:]) + MARGIN", "order[..., -1:])",
      check_weights_are_a_distribution, TIED[:, :1], 1, "paper"),
     (attention.topk_weights, "(s - threshold) * survives", "(s - detach(threshold)) * survives",
      check_topk_gradient, 0, 5, 2, "paper", 1.0, False),

@@ -114,9 +114,7 @@ def read(key_query, h, keys, t, k, rule):
     """
     S, T, B, H = h.shape
     s = np.matmul(key_query[..., None, :], keys[..., :t])[..., 0, :]
-    order = np.argpartition(s, range(max(t - k - 1, 0), t), axis=-1)  # ascending, k+1 of them
-    best = np.ascontiguousarray(order[..., -k - 1 :].transpose(2, 0, 1))  # (K, S, B)
-    top = s.take(np.arange(0, S * B * t, t).reshape(S, B) + best)
+    best, top = largest(s, min(t, k + 1))
     excess, threshold = excesses(top, t, k, rule)
     total, tied = excess.sum(axis=0), None
     if not total.all():
@@ -128,6 +126,23 @@ def read(key_query, h, keys, t, k, rule):
     if tied is not None:
         h_m += np.einsum("sbi,sibh->sbh", tied, h[:, :t])
     return h_m, Read(key_query, at, h_i, w, excess > 0.0, total, threshold, tied)
+
+
+def largest(s, K):
+    """Indices and values (K, S, B) of the K largest of s (S, B, M), the lowest of them first.
+
+    They are s_(K), ..., s_(1), of equals the earlier before. K passes for a maximum take a tenth
+    of the time that a sort of a long past takes.
+    """
+    S, B, M = s.shape
+    best, top = np.empty((K, S, B), np.intp), np.empty((K, S, B), s.dtype)
+    first = np.arange(0, S * B * M, M).reshape(S, B)
+    for n in reversed(range(K)):
+        s.argmax(axis=-1, out=best[n])
+        top[n] = s.take(first + best[n])
+        s.put(first + best[n], -np.inf)
+    s.put(first + best, top)
+    return best, top
 
 
 def excesses(top, M, k, rule):
