@@ -134,8 +134,7 @@ def spread(finals):
         for seed in set.intersection(*map(set, ends.values())):
             ax.plot(range(len(ends)), [e[seed] for e in ends.values()], color="0.6", lw=0.6)
         for x, (algo, end) in enumerate(ends.items()):
-            y = list(end.values())
-            ax.plot(np.full(len(y), x), y, MARKERS[algo], color=LOOK[algo][0], mfc="none", ms=4)
+            runs(ax, algo, np.full(len(end), x), list(end.values()))
         lines(ax, last)
         ax.set_ylim(bottom=min(0.0, finals["final_return"].min()) - 0.3)
         ax.set(title=NAMES[task], xlim=(-0.5, len(ends) - 0.5))
@@ -146,31 +145,34 @@ def spread(finals):
 
 def horizon(means, finals):
     """Final return, and LVGTS's attention, by the lag between remembering and recall."""
-    figure = Figure((6.4, 6.0), layout="constrained")
+    figure = Figure((6.8, 6.0), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     for algo, (color, dash) in LOOK.items():
         mean, last = of(means, algo=algo), of(finals, algo=algo)
-        beside = 0.96 if algo == "lm_svg" else 1.04  # that runs do not cover each other
         top.fill_between(mean["lag"], mean["low"], mean["high"], color=color, alpha=0.25, lw=0)
-        top.plot(mean["lag"], mean["mean"], color=color, ls=dash, lw=2.0,
-                 label=f"{ALGOS[algo]}, mean with 95 % of bootstrapped means")  # fmt: skip
-        marker = {"marker": MARKERS[algo], "ls": "", "mfc": "none", "ms": 4.5, "color": color}
-        label = f"{ALGOS[algo]}, one run"
-        top.plot(last["lag"] * beside, last["final_return"], **marker, label=label)
+        top.plot(mean["lag"], mean["mean"], color=color, ls=dash, lw=2.0, label=ALGOS[algo])
+        beside = {"lvgts": 1.03, "lm_svg": 0.97}[algo]  # that runs do not cover each other
+        runs(top, algo, last["lag"] * beside, last["final_return"])
     lines(top, finals)
     top.set_ylim(bottom=min(0.0, finals["final_return"].min()) - 0.2)
     top.set_ylabel("final recall return (noise-free policy)")
-    last, mean = of(finals, algo="lvgts"), of(means, algo="lvgts")
+    mean, last = of(means, algo="lvgts"), of(finals, algo="lvgts")
     bottom.plot(mean["lag"], mean["attention_remember"], color=BLUE, lw=2.0)
-    bottom.plot(last["lag"], last["attention_remember"], "o", color=BLUE, mfc="none", ms=4.5)
+    runs(bottom, "lvgts", last["lag"], last["attention_remember"])
     bottom.set(ylim=(0, 1.05), xscale="log", xlabel="lag from remember to recall (steps)")
     bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
     bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
     bottom.minorticks_off()
-    figure.legend(
-        *top.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False
-    )
+    means, _ = top.get_legend_handles_labels()
+    band = Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means")
+    run = Line2D([], [], color="black", marker="o", ls="", mfc="none", ms=4, label="one run")
+    figure.legend(handles=[*means, band, run], loc="outside lower center", ncols=4, frameon=False)
     return figure
+
+
+def runs(ax, algo, x, y):
+    """Every run as a point."""
+    ax.plot(x, y, MARKERS[algo], color=LOOK[algo][0], mfc="none", ms=4)
 
 
 def of(table, **which):
