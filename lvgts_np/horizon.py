@@ -1,7 +1,8 @@
 """How far back credit reaches: active memory with longer and longer distractors. [§4.1, §4.2]
 
 The lag is the number of steps from the last remember observation to the first recall action,
-L = t₂ + 1 - (t₁ - 1). All else stays: N, k, the recall steps, the budget in episodes.
+L = t₂ + 1 - (t₁ - 1). All else stays: N, k, the recall steps, the budget in episodes; but above
+LONG the model learns from half the mini-batch, or the longest lag alone would take most of the time.
 """
 
 from pathlib import Path
@@ -17,6 +18,7 @@ from lvgts_np.statistics import interval, success
 from lvgts_np.tables import write_table
 
 LAGS = (10, 30, 100, 300)
+LONG = 100
 RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *paint.BOUNDS)
 
 
@@ -67,7 +69,8 @@ def horizon(base, seeds, out, **modes):
 def at_lag(base, lag):
     """The Config with this lag and as many recall steps as before. [§4.2]"""
     t2 = lag + base.t1 - 2
-    return base.replace(t2=t2, T=t2 + base.T - base.t2)
+    batch = base.model_batch if lag <= LONG else max(1, base.model_batch // 2)
+    return base.replace(t2=t2, T=t2 + base.T - base.t2, model_batch=batch)
 
 
 def reach(lag, algo, found):

@@ -33,7 +33,8 @@ def test_only_the_distractor_grows_with_the_lag(t1):
         assert phases.index("recall") - last_seen == lag
         assert phases.count("recall") == config.T - 1 - config.t2 == 4
         assert phases.count("remember") == t1
-        assert config.replace(t2=base.t2, T=base.T) == base
+        assert config.model_batch == (base.model_batch if lag <= 100 else base.model_batch // 2)
+        assert config.replace(t2=base.t2, T=base.T, model_batch=base.model_batch) == base
 
 
 def test_the_myopic_line_does_not_depend_on_the_lag():
