@@ -2,7 +2,7 @@
 
 The lag is the number of steps from the last remember observation to the first recall action,
 L = t₂ + 1 - (t₁ - 1). All else stays: N, k, the recall steps, the budget in episodes; but above
-LONG the model learns from half the mini-batch, or the longest lag alone would take most of the time.
+LONG the model learns from half the mini-batch, or the longest lag would take most of the time.
 """
 
 from pathlib import Path
