@@ -114,7 +114,8 @@ def train(args):
 def figure2(args):
     """All tasks with both algorithms, and the report on them."""
     refuse(args, "task", "algo")
-    base = make_config(args, task=TASKS[0])
+    args.task = TASKS[0]
+    base = make_config(args)
     cells = [base.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
     seeds, modes = seed_numbers(args, 20), make_modes(args)
     from lvgts_np import study
@@ -128,7 +129,8 @@ def figure2(args):
 def horizon(args):
     """The active memory task with longer and longer distractors, and the curve of it."""
     refuse(args, "task", "algo", "t2", "T")
-    base = make_config(args, task="dummy_amt", **HORIZON)
+    args.task = "dummy_amt"
+    base = make_config(args, **HORIZON)
     seeds, modes = seed_numbers(args, 5), make_modes(args)
     from lvgts_np import horizon
 
@@ -146,7 +148,7 @@ def refuse(args, *names):
     assigned = dict(parse_assignment(text) for text in args.set)
     for name in names:
         if getattr(args, name, None) is not None or name in assigned:
-            raise ConfigError(f"{args.command} runs every {name}: leave {name} out")
+            raise ConfigError(f"{args.command} sets {name} itself: leave {name} out")
 
 
 def outcome(row):

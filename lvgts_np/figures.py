@@ -46,6 +46,11 @@ def draw(folder, like=None):
                 replace(image, write_png, picture(read(table, arrays), having))
 
 
+def read_seeds(folder, seeds):
+    """The Seeds with these numbers of a <out>/<task>/<algo>."""
+    return [read_seed(folder / f"seed_{seed}") for seed in seeds]
+
+
 def write_png(path, figure):
     # No version and no date: the same table gives the same bytes.
     figure.savefig(path, format="png", dpi=150, metadata={"Software": None})

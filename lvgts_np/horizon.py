@@ -50,16 +50,19 @@ def horizon(base, seeds, out, **modes):
     paths = {(lag, algo): folder / f"lag_{lag}" / algo for lag, algo in cells}
     longest_first = sorted(cells, reverse=True)
     runs.run({paths[cell]: cells[cell] for cell in longest_first}, seeds, **modes)
-    study = {
-        cell: [figures.read_seed(path / f"seed_{seed}") for seed in seeds]
-        for cell, path in paths.items()
-    }
-    found = {cell: list(outcomes(study, cell).values()) for cell in cells}
-    reaches = [reach(*cell, found[cell]) for cell in cells]
+    return draw({cell: figures.read_seeds(path, seeds) for cell, path in paths.items()}, folder)
+
+
+def draw(study, folder):
+    """horizon.csv and runs.csv, and from these alone the picture; -> the Reaches.
+
+    A study is {(lag, algo): [figures.Seed, ...]}.
+    """
+    found = {cell: list(outcomes(study, cell).values()) for cell in study}
+    reaches = [reach(*cell, found[cell]) for cell in study]
     write_table(folder / "horizon.csv", Reach._fields, reaches)
-    write_table(
-        folder / "runs.csv", RUNS, [row for cell in cells for row in rows(*cell, found[cell])]
-    )
+    every = [row for cell in study for row in rows(*cell, found[cell])]
+    write_table(folder / "runs.csv", RUNS, every)
     tables = [panels.read(folder / name) for name in ("horizon.csv", "runs.csv")]
     with matplotlib.rc_context(paint.STYLE):
         panels.save(canvas.horizon(*tables), folder / "horizon")
@@ -74,6 +77,7 @@ def at_lag(base, lag):
 
 
 def reach(lag, algo, found):
+    """The Reach of the outcomes of a cell."""
     x = earned(found)
     k, n, *wilson = success(solved(found))
     frozen = sum(run["frozen"] is not None for run in found)

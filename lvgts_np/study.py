@@ -17,10 +17,7 @@ def figure2(cells, seeds, out, **modes):
     """
     folders = {(c.task, c.algo): cell(out, c) for c in cells}
     runs.run(dict(zip(folders.values(), cells, strict=True)), seeds, **modes)
-    study = {
-        names: [figures.read_seed(folder / f"seed_{seed}") for seed in seeds]
-        for names, folder in folders.items()
-    }
+    study = {names: figures.read_seeds(folder, seeds) for names, folder in folders.items()}
     folder = Path(out) / "figure2"
     folder.mkdir(exist_ok=True)
     rows, found = outcomes.summary_table(study), claims.evaluate(study)

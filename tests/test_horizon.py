@@ -99,10 +99,10 @@ def test_both_algorithms_get_the_same_settings_but_the_algorithm(tmp_path, monke
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["--task", "dummy_amt"], "horizon runs every task: leave task out"),
-        (["--algo", "lvgts"], "horizon runs every algo: leave algo out"),
-        (["--set", "T=30"], "horizon runs every T: leave T out"),
-        (["--set", "t2=30"], "horizon runs every t2: leave t2 out"),
+        (["--task", "dummy_amt"], "horizon sets task itself: leave task out"),
+        (["--algo", "lvgts"], "horizon sets algo itself: leave algo out"),
+        (["--set", "T=30"], "horizon sets T itself: leave T out"),
+        (["--set", "t2=30"], "horizon sets t2 itself: leave t2 out"),
         (["figure2"], "give only one sub-command"),
     ],
 )

@@ -42,8 +42,8 @@ def test_the_study_ends_with_a_report_and_resumes_to_the_same_bytes(tmp_path, ca
 @pytest.mark.parametrize(
     ("words", "answer"),
     [
-        (["--task", "dummy_amt"], "figure2 runs every task: leave task out"),
-        (["--set", "algo=lvgts"], "figure2 runs every algo: leave algo out"),
+        (["--task", "dummy_amt"], "figure2 sets task itself: leave task out"),
+        (["--set", "algo=lvgts"], "figure2 sets algo itself: leave algo out"),
         (["train"], "figure2 and train: give only one sub-command"),
         (["--resume", "--force"], "give only one"),
     ],
