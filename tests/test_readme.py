@@ -164,6 +164,20 @@ def test_the_tables_in_docs_are_one_study():
     assert {row["algo"] for row in finals} == {"lvgts", "lm_svg"}
 
 
+def test_the_horizon_is_that_of_the_files_beside_it():
+    runs = rows_of("horizon_runs.csv")
+    for row in rows_of("horizon.csv"):
+        x = {name: f"{float(row[name]):.2f}" for name in row if name != "algo"}
+        cells = [row["lag"], f"`{row['algo']}`", f"{x['mean']} [{x['low']}, {x['high']}]"]
+        cells += [x["worst"]]
+        cells += [f"{row['solved']} of {row['n']} [{x['solved_low']}, {x['solved_high']}]"]
+        cells += [x["attention_remember"]]
+        assert f"| {' | '.join(cells)} |" in README
+        own = [r for r in runs if (r["lag"], r["algo"]) == (row["lag"], row["algo"])]
+        assert float(row["mean"]) == pytest.approx(np.mean([float(r["final_return"]) for r in own]))
+        assert {r["seed"] for r in own} == set("01234")
+
+
 def test_the_speeds_are_those_of_the_benchmark_s_output():
     output = (ROOT / "docs" / "benchmark.txt").read_text()
     one, twenty = output.split("\nS = 20")[0], output.split("\nS = 20")[1]
