@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lvgts_np.paint import ALGOS, BLUE, FRAME, ORANGE, matrix, name_phases
+from lvgts_np.paint import ALGOS, BLUE, FRAME, ORANGE, matrix, name_phases, red_step
 
 LOOK = {"lvgts": (BLUE, "-"), "lm_svg": (ORANGE, "--")}
 MARKERS = {"lvgts": "o", "lm_svg": "s"}
@@ -74,19 +74,21 @@ def attends(ax, table, last):
     if not len(table.get("t", ())):
         ax.set_axis_off()
         return None
-    t1, t2, T = (int(last[name][0]) for name in ("t1", "t2", "T"))
-    t_red = min(t2 + 2, T - 1)  # the paper's t = 12
+    c = {name: int(last[name][0]) for name in ("t1", "t2", "T")}
+    t_red = red_step(c)
     ax.set_facecolor("0.85")
-    image = ax.imshow(matrix(table, "t", "weight", T), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = ax.imshow(
+        matrix(table, "t", "weight", c["T"]), cmap="Blues", vmin=0, vmax=1, aspect="auto"
+    )
     ax.add_patch(Rectangle((-0.5, t_red - 0.5), t_red, 1, **FRAME))
-    for edge in (t1 - 0.5, t2 + 0.5):
+    for edge in (c["t1"] - 0.5, c["t2"] + 0.5):
         ax.axvline(edge, color="black", lw=0.8)
         ax.axhline(edge, color="black", lw=0.8)
     share = last["attention_remember"]
     words = f"recall attends remember:\n{share.mean():.0%} (worst {share.min():.0%})"
     place = {"ha": "right", "va": "top", "transform": ax.transAxes}
     ax.text(0.97, 0.96, words, fontsize=8, bbox={"fc": "0.85", "lw": 0, "pad": 1}, **place)
-    name_phases(ax, {"t1": t1, "t2": t2, "T": T})
+    name_phases(ax, c)
     ax.set(xlabel="step i that is attended")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     ax.yaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -163,10 +165,10 @@ def horizon(means, finals):
     bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
     bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
     bottom.minorticks_off()
-    means, _ = top.get_legend_handles_labels()
+    algos, _ = top.get_legend_handles_labels()
     band = Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means")
     run = Line2D([], [], color="black", marker="o", ls="", mfc="none", ms=4, label="one run")
-    figure.legend(handles=[*means, band, run], loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=[*algos, band, run], loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

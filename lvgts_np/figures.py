@@ -13,6 +13,8 @@ import numpy as np
 from lvgts_np import paint
 from lvgts_np.tables import columns, replace, write_table
 
+WORDS = ("phase", "task", "algo")  # columns that are not numbers
+
 
 class Seed(NamedTuple):
     """What one seed wrote; `tables` holds columns by name, by file, where there is that file."""
@@ -80,7 +82,7 @@ def read(path, parse):
 def arrays(text):
     """The columns of a CSV as arrays by name, an empty cell as nan."""
     return {
-        name: np.array(column if name == "phase" else [float(cell or "nan") for cell in column])
+        name: np.array(column if name in WORDS else [float(cell or "nan") for cell in column])
         for name, column in columns(text).items()
     }
 

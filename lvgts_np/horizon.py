@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
-import numpy as np
 
 from lvgts_np import canvas, figures, paint, panels, runs
 from lvgts_np.config import ALGOS
-from lvgts_np.outcomes import column, earned, outcomes, solved
-from lvgts_np.statistics import interval, success
+from lvgts_np.outcomes import earned, outcomes, summarise
+from lvgts_np.statistics import interval
 from lvgts_np.tables import write_table
 
+TASK = "dummy_amt"
 LAGS = (10, 30, 100, 300)
 LONG = 100
 RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *paint.BOUNDS)
@@ -58,12 +58,12 @@ def draw(study, folder):
 
     A study is {(lag, algo): [figures.Seed, ...]}.
     """
-    found = {cell: list(outcomes(study, cell).values()) for cell in study}
+    found = {cell: outcomes(study, cell) for cell in study}
     reaches = [reach(*cell, found[cell]) for cell in study]
     write_table(folder / "horizon.csv", Reach._fields, reaches)
     every = [row for cell in study for row in rows(*cell, found[cell])]
     write_table(folder / "runs.csv", RUNS, every)
-    tables = [panels.read(folder / name) for name in ("horizon.csv", "runs.csv")]
+    tables = [figures.read(folder / name, figures.arrays) for name in ("horizon.csv", "runs.csv")]
     with matplotlib.rc_context(paint.STYLE):
         panels.save(canvas.horizon(*tables), folder / "horizon")
     return reaches
@@ -76,16 +76,13 @@ def at_lag(base, lag):
     return base.replace(t2=t2, T=t2 + base.T - base.t2, model_batch=batch)
 
 
-def reach(lag, algo, found):
-    """The Reach of the outcomes of a cell."""
-    x = earned(found)
-    k, n, *wilson = success(solved(found))
-    frozen = sum(run["frozen"] is not None for run in found)
-    attention = np.mean(column(found, "attention_remember"))
-    central = (np.mean(x), *interval(x), np.min(x))
-    return Reach(lag, algo, n, frozen, *central, k, *wilson, attention)
+def reach(lag, algo, by_seed):
+    """The Reach of the outcomes {seed: dict} of a cell."""
+    s, bounds = summarise((TASK, algo), by_seed), interval(earned(by_seed.values()))
+    solved = s.solved, s.solved_low, s.solved_high
+    return Reach(lag, algo, s.n, s.frozen, s.mean, *bounds, s.worst, *solved, s.attention_remember)
 
 
-def rows(lag, algo, found):
+def rows(lag, algo, by_seed):
     names = ("seed", "final_eval_return_recall", "attention_remember", *paint.BOUNDS)
-    return [(lag, algo, *(run[name] for name in names)) for run in found]
+    return [(lag, algo, *(run[name] for name in names)) for run in by_seed.values()]

@@ -87,7 +87,7 @@ def label_right(ax, labels):
 def attention(table, seeds):
     """[Fig. 2, bottom row] The whole map, and under it one step of the recall phase, in red."""
     c = seeds[0].config
-    t_red = min(c["t2"] + 2, c["T"] - 1)
+    t_red = red_step(c)
     figure = Figure((6.8, 7.6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
     w = matrix(table, "t", "weight", c["T"])
@@ -201,6 +201,11 @@ def matrix(table, row, value, T):
     A = np.full((T, T), np.nan)
     A[table[row].astype(int), table["i"].astype(int)] = table[value]
     return A
+
+
+def red_step(c):
+    """The recall step whose attention is marked red, the paper's t = 12. [Fig. 2]"""
+    return min(c["t2"] + 2, c["T"] - 1)
 
 
 def phases(c):

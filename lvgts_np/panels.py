@@ -3,12 +3,11 @@
 A study is {(task, algo): [figures.Seed, ...]}.
 """
 
-import csv
-
 import matplotlib
 import numpy as np
 
 from lvgts_np import canvas, paint
+from lvgts_np.figures import arrays, read
 from lvgts_np.outcomes import earned, outcomes
 from lvgts_np.statistics import band, best
 from lvgts_np.tables import replace, write_table
@@ -34,7 +33,7 @@ def draw(study, folder):
     }
     for name, (header, rows) in tables.items():
         write_table(folder / f"{name}.csv", header, rows)
-    table = {name: read(folder / f"{name}.csv") for name in tables}
+    table = {name: read(folder / f"{name}.csv", arrays) for name in tables}
     with matplotlib.rc_context(paint.STYLE):
         save(canvas.figure2(**table), folder / "figure2")
         save(canvas.spread(table["finals"]), folder / "spread")
@@ -94,15 +93,6 @@ def finals(study, runs):
             fixed = [run[name] for name in ("attention_remember", *paint.BOUNDS)]
             rows.append((*cell, seed.number, *own, *fixed, c["t1"], c["t2"], c["T"]))
     return rows
-
-
-def read(path):
-    """The columns of a CSV: arrays of words, or of floats, by name."""
-    with path.open(newline="") as file:
-        header, *rows = csv.reader(file)
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
-    words = ("task", "algo")
-    return {n: np.array(c, dtype=str if n in words else float) for n, c in columns.items()}
 
 
 def save(figure, stem):

@@ -94,22 +94,3 @@ def test_both_algorithms_get_the_same_settings_but_the_algorithm(tmp_path, monke
     lm_svg, lvgts = (cells[tmp_path / "horizon/lag_3" / algo] for algo in sorted(ALGOS))
     assert lvgts == preset("dummy_amt", **HORIZON, t2=4, T=9)
     assert lm_svg == lvgts.replace(algo="lm_svg")
-
-
-@pytest.mark.parametrize(
-    ("words", "answer"),
-    [
-        (["--task", "dummy_amt"], "horizon sets task itself: leave task out"),
-        (["--algo", "lvgts"], "horizon sets algo itself: leave algo out"),
-        (["--set", "T=30"], "horizon sets T itself: leave T out"),
-        (["--set", "t2=30"], "horizon sets t2 itself: leave t2 out"),
-        (["figure2"], "give only one sub-command"),
-    ],
-)
-def test_what_horizon_does_not_take_is_one_line(tmp_path, capsys, words, answer):
-    assert run(tmp_path, *words) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert answer in err
-    assert list(tmp_path.iterdir()) == []

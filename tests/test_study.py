@@ -2,8 +2,6 @@
 
 import csv
 
-import pytest
-
 from lvgts_np.cli import main
 from lvgts_np.config import ALGOS, TASKS
 
@@ -37,21 +35,3 @@ def test_the_study_ends_with_a_report_and_resumes_to_the_same_bytes(tmp_path, ca
     assert figure2(tmp_path, "--resume") == 0
     after = {p.name: p.read_bytes() for p in folder.iterdir()}
     assert [name for name in before if before[name] != after[name]] == []
-
-
-@pytest.mark.parametrize(
-    ("words", "answer"),
-    [
-        (["--task", "dummy_amt"], "figure2 sets task itself: leave task out"),
-        (["--set", "algo=lvgts"], "figure2 sets algo itself: leave algo out"),
-        (["train"], "figure2 and train: give only one sub-command"),
-        (["--resume", "--force"], "give only one"),
-    ],
-)
-def test_what_figure2_does_not_take_is_one_line(tmp_path, capsys, words, answer):
-    assert figure2(tmp_path, *words) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert answer in err
-    assert list(tmp_path.iterdir()) == []
