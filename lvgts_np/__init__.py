@@ -32,8 +32,8 @@ Symbols:
 
     h, ĥ          latent of the encoder; of the replay          phi    parameters of b, d, f, r
     w_t[i]        attention from step t to step i < t           theta  parameters of π
-    q, q̂          query of the encoder; as the transition       xi, ξ  noise of the transition
-                  predicts it                                   rho, ρ what LM-SVG's f leaves out
+    q, q̂, σ       query of the encoder; as the transition       xi, ξ  noise of the transition
+                  predicts it; how far off that may be          rho, ρ what LM-SVG's f leaves out
     h_m           what is read from memory
     a, u          action; before its squash                     eta, η noise of the policy
     o_m, a_m      what to remember; the action that shows it    N      steps between detaches

@@ -26,6 +26,7 @@ CHOICES = {
 # Fixed numbers of the mathematics, which no run changes.
 MARGIN = 1e-3  # what the lowest of M <= k scores keeps (M5)
 SAB_EPS = 1e-7  # added to the threshold in the released SAB code (M4)
+SPREAD = 0.05  # the least spread of a predicted query; from it down the noise has no slope (M9)
 # Bounds of the policy's log-std. Without the lower one the recall phase, where noise costs reward,
 # takes the noise of the remember actions with it, and what these are worth is never learned. (M10)
 LOG_STD = (-1.0, 1.0)

@@ -12,7 +12,7 @@ import numpy as onp
 
 from lvgts_np.attention import read, remember
 from lvgts_np.autodiff import detach
-from lvgts_np.model import act, combine, encode, policy, predict, reward, transition
+from lvgts_np.model import act, combine, encode, noise_scale, policy, predict, reward, transition
 
 
 class Inferred(NamedTuple):
@@ -28,7 +28,7 @@ class Inferred(NamedTuple):
 def infer(phi, theta, o, a, u, encoder, recall):
     """The noise under which model and policy reproduce a real trajectory. [Alg. 1, line 14]
 
-    ξ_t = q_{t+1} - q̂_{t+1},    η_t = (u_t - μ(h_t)) / σ(h_t)
+    ξ_t = (q_{t+1} - q̂_{t+1}) / max(σ_{t+1}, 0.05),    η_t = (u_t - μ(h_t)) / σ(h_t)
 
     o (T, S, B, O), a and pre-squash u (T, S, B, A); encoder holds the keyword arguments of
     `encode`; recall is `read` (LVGTS) or `read_nothing` (LM-SVG).
@@ -36,8 +36,9 @@ def infer(phi, theta, o, a, u, encoder, recall):
     h, w, q = encode(phi, o, a, **encoder)
     xi, rho, memory = [], [], None
     for t in range(len(h) - 1):
-        # UNSPECIFIED: how ξ is inferred; the additive residual, so the replay is exact. (M9)
-        xi.append(q[t + 1] - predict(phi, h[t], a[t]))
+        # UNSPECIFIED: how ξ is inferred; what the prediction leaves, so the replay is exact. (M9)
+        mean, spread = predict(phi, h[t], a[t])
+        xi.append((q[t + 1] - mean) / noise_scale(spread))
         memory = remember(memory, h[t])
         # DEVIATION: Algorithm 1 makes h_{t+1} with w_t; §3.2 makes it with w_{t+1}, i <= t. (M7)
         h_m, seen = recall(w[t + 1], memory), read(w[t + 1], memory)

@@ -1,6 +1,7 @@
 """The three losses that train the model. [A.2, Eq. 7]"""
 
 import autograd.numpy as np
+import numpy as onp
 
 from lvgts_np.autodiff import detach
 from lvgts_np.model import decode, encode, predict, reward
@@ -11,10 +12,11 @@ def model_losses(phi, o, a, r, encoder):
 
     L_rew = ½ [r(h_t, a_t) - r_t]²
     L_decoder = ½ |d(h_t) - o_t|²
-    L_trans = ½ |q̂_{t+1}(SG(h_t), a_t) - SG(q_{t+1})|²
+    L_trans = ½ |e|² + ½ |σ_{t+1} - SG(|e|)|²,   e = q̂_{t+1} - SG(q_{t+1})
 
-    o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
-    of `encode`. Each loss (S,) is the mean over episodes and steps of the sum over features.
+    q̂_{t+1} and σ_{t+1} are predicted from SG(h_t) and a_t. o (T, S, B, O), a (T, S, B, A),
+    r (T, S, B, 1); encoder holds the keyword arguments of `encode`. Each loss (S,) is the mean
+    over episodes and steps of the sum over features.
     """
     h, _, q = encode(phi, o, a, **encoder)
     h_all, a_all = tall(h), tall(a)
@@ -22,9 +24,12 @@ def model_losses(phi, o, a, r, encoder):
     loss_decoder = half_square(decode(phi, h_all) - tall(o))
     h, q = detach(h), detach(q)
     # DEVIATION: A.2 compares the latents f(SG(h_t), a_t) and SG(h_{t+1}). Both are the same
-    # function of their query and of what the memory holds, so the queries are compared. (M11)
-    predicted = predict(phi, tall(h[:-1]), tall(a[:-1]))
-    return loss_reward, loss_decoder, half_square(predicted - tall(q[1:]))
+    # function of their query and of what the memory holds, so the queries are compared. The
+    # spread learns how far off the mean is, entry by entry. (M11)
+    mean, spread = predict(phi, tall(h[:-1]), tall(a[:-1]))
+    error = mean - tall(q[1:])
+    loss_transition = half_square(error) + half_square(spread - onp.abs(detach(error)))
+    return loss_reward, loss_decoder, loss_transition
 
 
 def total_loss(losses, alphas):

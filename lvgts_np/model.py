@@ -10,8 +10,8 @@ import numpy as onp
 
 from lvgts_np.attention import read, remember, scores, topk_weights
 from lvgts_np.autodiff import detach, tanh
-from lvgts_np.config import LOG_STD
-from lvgts_np.nets import clip, init_mlp, mlp
+from lvgts_np.config import LOG_STD, SPREAD
+from lvgts_np.nets import clip, init_mlp, mlp, relu_squared
 
 
 def encode_step(phi, oa_t, h_tm1, memory, k, rule):
@@ -85,24 +85,36 @@ def decode(phi, h):
 
 
 def predict(phi, h_t, a_t):
-    """The query of the next step, before its observation is seen. [§3.2]
+    """The query of the next step, before its observation is seen: its mean and spread. [§3.2]
 
-    q̂_{t+1} = MLP_f(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, H).
+    (q̂_{t+1}, σ_{t+1}) = MLP_f(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns 2 x (S, B, H).
     """
-    return mlp(phi, "f", np.concatenate((h_t, a_t), axis=-1))
+    out, H = mlp(phi, "f", np.concatenate((h_t, a_t), axis=-1)), h_t.shape[-1]
+    return out[..., :H], out[..., H:]
+
+
+def noise_scale(spread):
+    """What multiplies the noise ξ: the spread, or where it is next to nothing a constant.
+
+    max(σ, 0.05)        of the shape of spread.
+    """
+    return clip(spread, SPREAD, onp.inf)
 
 
 def transition(phi, h_t, h_m, a_t, xi_t, rho_t):
     """Latent transition f, with the memory that the next latent reads, and its noise. [§3.2]
 
-    ĥ_{t+1} = f(ĥ_t, ĥ_m^{t+1}, a_t, ξ_t) = tanh(q̂ + MLP(q̂, ĥ_m^{t+1}) + ρ_t),   q̂ = q̂_{t+1} + ξ_t
+    ĥ_{t+1} = f(ĥ_t, ĥ_m^{t+1}, a_t, ξ_t) = tanh(q + MLP(q, ĥ_m^{t+1}) + ρ_t),
+    q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
 
     a_t is (S, B, A), all others and what is returned (S, B, H).
     """
     # UNSPECIFIED: what f is made of. It predicts the query and reads the memory as the encoder
     # does: an MLP of (h, h_m, a) learns a mean over the next observation, and its derivative by
-    # h_m loses most of a recall reward's credit. (M9)
-    return latent(phi, predict(phi, h_t, a_t) + xi_t, h_m, rho_t)
+    # h_m loses most of a recall reward's credit. The noise is scaled by what the action makes of
+    # it: added as it is, a clearer look would have shown the same, and have been worth less. (M9)
+    mean, spread = predict(phi, h_t, a_t)
+    return latent(phi, mean + noise_scale(spread) * xi_t, h_m, rho_t)
 
 
 def reward(phi, h_t, a_t):
@@ -110,7 +122,8 @@ def reward(phi, h_t, a_t):
 
     r̂_t = r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
     """
-    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1))
+    # UNSPECIFIED: r's activation. The policy follows r's slope, and a ReLU's is a staircase. (M12)
+    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), relu_squared)
 
 
 def policy(theta, h_t):
@@ -154,7 +167,7 @@ def init_model(rng, O, A, H, hidden, combine_mlp=True):
     phi["b.q.W1"] *= onp.repeat([1.0, 0.3, 1.5], [O, A, H])[:, None]
     phi["b.W"] = 0.1 * rng.standard_normal((1, H, H)) / onp.sqrt(H) - onp.eye(H)
     phi |= init_mlp(rng, "d", H, hidden, O)
-    phi |= init_mlp(rng, "f", H + A, hidden, H)
+    phi |= init_mlp(rng, "f", H + A, hidden, 2 * H)
     phi |= init_mlp(rng, "r", H + A, hidden, 1)
     if combine_mlp:
         phi |= init_mlp(rng, "b.c", H + H, hidden, H, last=0.1)

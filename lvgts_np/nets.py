@@ -11,6 +11,11 @@ def relu(x):
     return x * (detach(x) > 0)
 
 
+def relu_squared(x):
+    """max(x, 0)²: unlike the ReLU's, its slope has no steps."""
+    return relu(x) * relu(x)
+
+
 def clip(x, low, high):
     """min(max(x, low), high) for numbers low < high (derivative 0 from the bound on)."""
     value = detach(x)
@@ -18,16 +23,16 @@ def clip(x, low, high):
     return x * inside + onp.clip(value, low, high) * ~inside
 
 
-def mlp(params, name, x):
+def mlp(params, name, x, activation=relu):
     """Multilayer perceptron `name` of `params`. [Alg. 2, MLP_ψ]
 
-    MLP(x) = relu(x W1 + b1) W2 + b2
+    MLP(x) = relu(x W1 + b1) W2 + b2        or with another activation
 
     x (S, B, d_in), W1 (S, d_in, hidden), W2 (S, hidden, d_out), biases (S, 1, .);
     returns (S, B, d_out).
     """
     # UNSPECIFIED: the paper gives no layers; one hidden layer of ReLU units. (M12)
-    hidden = relu(np.matmul(x, params[name + ".W1"]) + params[name + ".b1"])
+    hidden = activation(np.matmul(x, params[name + ".W1"]) + params[name + ".b1"])
     return np.matmul(hidden, params[name + ".W2"]) + params[name + ".b2"]
 
 

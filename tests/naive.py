@@ -35,9 +35,9 @@ def clip(x, low, high):
     return low if real <= low else high if real >= high else x
 
 
-def mlp(p, name, x):
+def mlp(p, name, x, power=1):
     W1, b1, W2, b2 = (p[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
-    hidden = [relu(dot(x, column(W1, j)) + b1[0][j]) for j in range(len(b1[0]))]
+    hidden = [relu(dot(x, column(W1, j)) + b1[0][j]) ** power for j in range(len(b1[0]))]
     return [dot(hidden, column(W2, j)) + b2[0][j] for j in range(len(b2[0]))]
 
 
@@ -93,15 +93,33 @@ def latent(p, q, h_m, rho):
     return [cmath.tanh(x + y + z) for x, y, z in zip(q, added(p, q, h_m), rho, strict=True)]
 
 
+def reward(p, h, a):
+    return mlp(p, "r", [*h, *a], power=2)[0]
+
+
+def predict(p, h, a):
+    """Mean and spread of the next query."""
+    out = mlp(p, "f", [*h, *a])
+    return out[: len(h)], out[len(h) :]
+
+
+def floor(x):
+    return x if complex(x).real > 0.05 else 0.05
+
+
 def losses(p, o, a, r, encoder):
     """A.2: reward, decoder and transition loss of one episode, means over its steps."""
     h, _, q = encode(p, o, a, **encoder)
     T = len(h)
-    reward = sum((mlp(p, "r", [*h[t], *a[t]])[0] - r[t][0]) ** 2 for t in range(T))
+    rewards = sum((reward(p, h[t], a[t]) - r[t][0]) ** 2 for t in range(T))
     decoder = sum(square(mlp(p, "d", h[t]), o[t]) for t in range(T))
     h, q = [stop(h_t) for h_t in h], [stop(q_t) for q_t in q]
-    trans = sum(square(mlp(p, "f", [*h[t], *a[t]]), q[t + 1]) for t in range(T - 1))
-    return 0.5 * reward / T, 0.5 * decoder / T, 0.5 * trans / (T - 1)
+    trans = 0.0
+    for t in range(T - 1):
+        mean, spread = predict(p, h[t], a[t])
+        off = [abs(complex(x - y).real) for x, y in zip(mean, q[t + 1], strict=True)]
+        trans += square(mean, q[t + 1]) + square(spread, off)
+    return 0.5 * rewards / T, 0.5 * decoder / T, 0.5 * trans / (T - 1)
 
 
 def square(x, y):
@@ -128,7 +146,8 @@ def infer(p, pi, o, a, u, encoder, lm_svg):
         mean, std = policy(pi, h[t])
         eta.append([(x - m) / s for x, m, s in zip(u[t], mean, std, strict=True)])
         if t + 1 < len(h):
-            xi.append([x - y for x, y in zip(q[t + 1], mlp(p, "f", [*h[t], *a[t]]), strict=True)])
+            predicted = zip(q[t + 1], *predict(p, h[t], a[t]), strict=True)
+            xi.append([(x - y) / floor(z) for x, y, z in predicted])
             seen = read(w[t + 1], h[: t + 1])
             h_m = [0.0] * len(h[0]) if lm_svg else seen
             pair = added(p, q[t + 1], seen), added(p, q[t + 1], h_m)
@@ -147,11 +166,12 @@ def replay(p, act_at, h_0, noise, N, store, lm_svg):
     for t in range(len(xi) + 1):
         a_t = act_at(carry, t)
         a_hat.append(a_t)
-        r_hat.append(mlp(p, "r", [*carry, *a_t])[0])
+        r_hat.append(reward(p, carry, a_t))
         if t == len(xi):
             return r_hat, h_hat, a_hat
         h_m = [0.0] * len(h_0) if lm_svg else read(w[t + 1], memory)
-        q = [x + y for x, y in zip(mlp(p, "f", [*carry, *a_t]), xi[t], strict=True)]
+        noisy = zip(*predict(p, carry, a_t), xi[t], strict=True)
+        q = [x + floor(y) * z for x, y, z in noisy]
         h = latent(p, q, h_m, rho[t])
         carry = stop(h) if (t + 1) % N == 0 else h
         memory = [*memory, h if store == "before" else carry]

@@ -299,7 +299,7 @@ def test_also_with_more_seeds_than_a_block_holds(dtype, S, B):
     [(False, "before", True), (False, "after", False), (True, "before", False)],
 )
 def test_only_the_shortcut_credits_a_state_that_was_cut(lm_svg, store, crosses):
-    case = Case(T=8, B=3, H=4, N=3, lm_svg=lm_svg, store=store, seed=3)
+    case = Case(T=8, B=3, H=4, N=3, lm_svg=lm_svg, store=store, seed=4)
     phi, theta, inferred = random_replay(case, case.rng)
     buffers = Buffers()
     adjoint_return(theta, phi, inferred, case, buffers)
@@ -366,7 +366,10 @@ BUGS = [
      check_policy),
     (policy.replay_adjoint, "lambda_x_r[:, t] += np", "_ = np", check_policy),
     (policy.credit, "dr * row[:, None, None]", "dr * row[::-1, None, None]", check_credit),
-    (policy.imagine, "v > 0.0", "v >= 0.0", check_credit),
+    (policy.imagine, "squared=True", "squared=False", check_credit),
+    (policy.replay, "out[..., H:] > SPREAD", "out[..., H:] < SPREAD", check_policy),
+    (model.fit, "spread -= np.abs(mean", "spread += np.abs(mean", check_model),
+    (model.fit, "went_on, lambda_v", "v, lambda_v", check_model),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]
 # fmt: on

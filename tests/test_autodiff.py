@@ -98,7 +98,7 @@ def check_pullback(case):
     rng = case.rng
     phi, _ = random_model(case._replace(S=1), rng)
     x = {"h": rng.standard_normal((1, 1, case.H)), "a": rng.standard_normal((1, 1, case.A))}
-    f = lambda h, a: model.predict(phi, h, a)  # noqa: E731
+    f = lambda h, a: model.predict(phi, h, a)[0]  # noqa: E731
     _, vjp = pullback(lambda h_a: f(*h_a), list(x.values()))
     rows = onp.stack([onp.concatenate(vjp(e[None, None]), axis=-1)[0, 0] for e in onp.eye(case.H)])
     columns = []

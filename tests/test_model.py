@@ -29,7 +29,9 @@ def inputs(case, rng):
 MAPS = {
     "mlp": lambda x, case: nets.mlp(x, "d", x["h_t"]),
     "decode": lambda x, case: model.decode(x, x["h_t"]),
-    "predict": lambda x, case: model.predict(x, x["h_t"], x["a_t"]),
+    "predict mean": lambda x, case: model.predict(x, x["h_t"], x["a_t"])[0],
+    "predict spread": lambda x, case: model.predict(x, x["h_t"], x["a_t"])[1],
+    "noise_scale": lambda x, case: model.noise_scale(x["h_t"]),
     "latent": lambda x, case: model.latent(x, x["h_t"], x["h_m"], x["rho_t"]),
     "transition": lambda x, case: model.transition(
         x, *(x[name] for name in ("h_t", "h_m", "a_t", "xi_t", "rho_t"))
@@ -71,16 +73,19 @@ def check_maps(case):
         p = naive.seed_of({n: v for n, v in x.items() if "." in n}, s)
         names = ("h_t", "h_m", "a_t", "eta_t", "xi_t", "rho_t")
         h, h_m, a, eta, xi, rho = (x[n][s, b].tolist() for n in names)
-        q_hat = naive.mlp(p, "f", [*h, *a])
+        q_hat, spread = naive.predict(p, h, a)
+        noise = [naive.floor(x) * y for x, y in zip(spread, xi, strict=True)]
         mean, std = naive.policy(p, h)
         action, u = naive.act(p, h, eta, A_MAX)
         expected = {
             "mlp": naive.mlp(p, "d", h),
             "decode": naive.mlp(p, "d", h),
-            "predict": q_hat,
+            "predict mean": q_hat,
+            "predict spread": spread,
+            "noise_scale": [naive.floor(x) for x in h],
             "latent": naive.latent(p, h, h_m, rho),
-            "transition": naive.latent(p, list(onp.add(q_hat, xi)), h_m, rho),
-            "reward": naive.mlp(p, "r", [*h, *a]),
+            "transition": naive.latent(p, list(onp.add(q_hat, noise)), h_m, rho),
+            "reward": naive.reward(p, h, a),
             "policy mean": mean,
             "policy std": std,
             "squash": [A_MAX * onp.tanh(a_i / A_MAX) for a_i in a],
@@ -199,6 +204,7 @@ def test_the_gradients_of_relu_and_clip(seed, scale):
     rng = onp.random.default_rng(seed)
     x = {"x": scale * rng.standard_normal((2, 3))}
     check_gradient(lambda x: nets.relu(x["x"]), x, rng)
+    check_gradient(lambda x: nets.relu_squared(x["x"]), x, rng)
     check_gradient(lambda x: nets.clip(x["x"], -0.5 * scale, scale), x, rng)
 
 
@@ -223,7 +229,7 @@ def test_the_untrained_policy_is_its_noise():
 @pytest.mark.parametrize("combine_mlp", [True, False])
 def test_fresh_parameters_have_the_layers_named_in_the_module(combine_mlp):
     phi = model.init_model(onp.random.default_rng(0), 2, 1, 3, 5, combine_mlp)
-    layers = {"b.q": (6, 3), "d": (3, 2), "f": (4, 3), "r": (4, 1)}
+    layers = {"b.q": (6, 3), "d": (3, 2), "f": (4, 6), "r": (4, 1)}
     layers |= {"b.c": (6, 3)} if combine_mlp else {}
     assert len(phi) == 4 * len(layers) + 1
     assert phi["b.W"].shape == (1, 3, 3)

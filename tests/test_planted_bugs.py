@@ -56,7 +56,7 @@ HELPERS = {
 }
 
 CASE = Case(T=8, B=2, H=4, N=3, seed=1)
-LM_SVG = CASE._replace(T=15, N=4, lm_svg=True)
+LM_SVG = CASE._replace(T=15, N=4, lm_svg=True, scale=0.5)
 TIED = onp.array([[1.0, 1.0, 1.0, 0.0]])
 THRESHOLD_TIED = onp.array([3.0, 2.0, 1.0, 1.0, 0.5])
 
@@ -105,10 +105,14 @@ BUGS = [
     (losses.model_losses, "reward(phi, h_all", "reward(phi, detach(h_all)",
      check_stop_gradients, CASE),
     (losses.half_square, "2.0 * error", "error", check_losses, CASE),
-    (imagine.infer, "q[t + 1] - predict", "q[t + 1] + predict", check_infer, CASE),
+    (imagine.infer, "q[t + 1] - mean", "q[t + 1] + mean", check_infer, CASE),
+    (model.transition, "noise_scale(spread)", "noise_scale(detach(spread))", check_replay, CASE),
+    (model.noise_scale, "SPREAD", "0.0", check_infer, CASE),
+    (losses.model_losses, "onp.abs(detach(error))", "np.abs(error)", check_stop_gradients, CASE),
+    (nets.relu_squared, "relu(x) * relu(x)", "relu(x)", check_maps, CASE),
     (imagine.infer, "seen) - combine", "seen) + combine", check_replay_is_exact, CASE, False),
     (imagine.infer, "(u_t - mean)", "(u_t + mean)", check_replay_is_exact, CASE, True),
-    (model.transition, "+ xi_t", "- xi_t", check_replay_is_exact, CASE, False),
+    (model.transition, "* xi_t", "* -xi_t", check_replay_is_exact, CASE, False),
     (model.latent, "+ rho_t", "", check_replay_is_exact, LM_SVG, False),
     (imagine.replay, CUT, CUT.replace("(t + 1) %", "t %"), check_replay, CASE),
     (imagine.replay, CUT, "h_hat[t + 1]", check_replay, CASE),

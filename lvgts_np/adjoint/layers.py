@@ -26,31 +26,35 @@ def networks(params, *names):
     return nets
 
 
-def mlp(net, x, hidden, zeros, out=None):
+def mlp(net, x, hidden, zeros, out=None, squares=None):
     """MLP(x), its hidden layer v left in `hidden`; x ends in a 1, zeros are (B, hidden). [Alg. 2]
 
-    v = relu(x W1),   y = v W2 + b2
+    v = relu(x W1),   y = v W2 + b2        with squares: y = v² W2 + b2, and v² is left in them
     """
     np.matmul(x, net.W1, out=hidden)
     np.maximum(hidden, zeros, out=hidden)  # five times as fast as against the number 0
-    y = np.matmul(hidden, net.W2, out=out)
+    if squares is not None:
+        np.multiply(hidden, hidden, out=squares)
+    y = np.matmul(hidden if squares is None else squares, net.W2, out=out)
     y += net.b2
     return y
 
 
-def mlp_adjoint(net, hidden, lambda_y, out=None):
+def mlp_adjoint(net, hidden, lambda_y, out=None, squared=False):
     """λ of what the ReLU takes; λ_x = λ_v W1ᵀ, or what is asked of it, is the caller's.
 
-    λ_v = (λ_y W2ᵀ) · [v > 0]
+    λ_v = (λ_y W2ᵀ) · [v > 0]        or where v² went on, (λ_y W2ᵀ) · 2 v
     """
     product = np.multiply if lambda_y.shape[-1] == 1 else np.matmul
     lambda_v = product(lambda_y, net.W2.mT, out=out)  # y = v W2 + b2
-    lambda_v *= hidden > 0.0  # v = relu(x W1)
+    lambda_v *= hidden if squared else hidden > 0.0  # v = relu(x W1)
+    if squared:
+        lambda_v *= 2.0
     return lambda_v
 
 
 def mlp_gradient(name, x, hidden, lambda_v, lambda_y):
-    """The gradient of an MLP's parameters, over all steps and episodes at once.
+    """The gradient of an MLP's parameters, over all steps and episodes at once; hidden went on.
 
     λ_W1 = xᵀ λ_v (its last row is λ_b1),   λ_W2 = vᵀ λ_y,   λ_b2 = 1ᵀ λ_y
     """

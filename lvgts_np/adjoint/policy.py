@@ -16,7 +16,7 @@ from lvgts_np.adjoint.layers import (
     rows,
     tall,
 )
-from lvgts_np.config import LOG_STD
+from lvgts_np.config import LOG_STD, SPREAD
 
 
 def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
@@ -64,9 +64,11 @@ def imagine(theta, phi, inferred, a_max, rollout, buffers):
     reads = [remembered(w_t, len(inferred.w)) for w_t in inferred.w] if shortcut else None
     trace = replay(nets, inferred, reads, a_max, buffers)
     net, x = nets["r"], tall(trace.x_r)
-    v = buffers("v_r", x.shape[:2] + net.W1.shape[2:], x.dtype)
-    r_hat = mlp(net, x, v, buffers("zeros", v.shape[1:], x.dtype, np.zeros))
-    lambda_v = np.multiply(net.W2.mT, v > 0.0)
+    shape = x.shape[:2] + net.W1.shape[2:]
+    v, squares = (buffers(what, shape, x.dtype) for what in ("v_r", "squares"))
+    zeros = buffers("zeros", shape[1:], x.dtype, np.zeros)
+    r_hat = mlp(net, x, v, zeros, squares=squares)
+    lambda_v = mlp_adjoint(net, v, np.ones_like(r_hat), squared=True)
     dr = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
     return nets, reads, trace, r_hat[..., 0], dr.reshape(trace.x_r.shape[:-1] + dr.shape[-1:])
 
@@ -87,6 +89,7 @@ class Trace(NamedTuple):
     x_r: np.ndarray  # (ĥ_t, â_t, 1)
     v_f: np.ndarray  # hidden layer of q̂_{t+1}, t < T-1
     v_c: np.ndarray  # hidden layer of b.c that makes ĥ_{t+1}, if there is one, t < T-1
+    dq: np.ndarray  # ∂q/∂σ, t < T-1
     du: np.ndarray  # ∂â/∂u
     du_dout: np.ndarray  # ∂u/∂(μ, log σ)
 
@@ -95,16 +98,17 @@ def replay(nets, inferred, reads, a_max, buffers):
     """Replay under the current policy. [Alg. 1, lines 10-17]
 
     â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,
-    ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t) = tanh(q̂ + MLP(q̂, h_m) + ρ_t),   q̂ = q̂_{t+1} + ξ_t
+    ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t) = tanh(q + MLP(q, h_m) + ρ_t),
+    q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
 
     h_m = Σ_i w_{t+1}[i] ĥ_i with what is `remembered` at t+1 in reads, or 0 with None.
     """
     T, (S, B, H), A = len(inferred.eta), inferred.h_0.shape, inferred.eta[0].shape[-1]
     hidden, dtype = nets["pi"].W1.shape[-1], nets["pi"].W1.dtype
     widths = {"x_pi": H + 1, "v_pi": hidden, "x_r": H + A + 1, "v_f": hidden, "v_c": hidden}
-    widths |= {"du": A, "du_dout": 2 * A}
+    widths |= {"dq": H, "du": A, "du_dout": 2 * A}
     trace = Trace(**{name: buffers(name, (S, T, B, F), dtype) for name, F in widths.items()})
-    x_pi, v_pi, x_r, v_f, v_c, du, du_dout = trace
+    x_pi, v_pi, x_r, v_f, v_c, dq, du, du_dout = trace
     x_c = buffers("x_c_t", (S, B, 2 * H + 1), dtype)
     x_pi[..., -1], x_r[..., -1], x_c[..., H:-1], x_c[..., -1] = 1.0, 1.0, 0.0, 1.0
     zeros = buffers("zeros", (B, hidden), dtype, np.zeros)
@@ -125,8 +129,10 @@ def replay(nets, inferred, reads, a_max, buffers):
             w, at = reads[t + 1]
             h_i = x_pi.reshape(-1, H + 1).take(at, axis=0)[..., :-1]
             np.einsum("ksb,ksbh->sbh", w, h_i, out=x_c[..., H:-1])
-        q_hat = mlp(nets["f"], x_r[:, t], v_f[:, t], zeros, x_c[..., :H])  # line 17
-        q_hat += inferred.xi[t]
+        out = mlp(nets["f"], x_r[:, t], v_f[:, t], zeros)  # line 17
+        np.multiply(inferred.xi[t], out[..., H:] > SPREAD, out=dq[:, t])
+        noise = np.maximum(out[..., H:], SPREAD) * inferred.xi[t]
+        np.add(out[..., :H], noise, out=x_c[..., :H])
         latent(nets.get("b.c"), x_c, v_c[:, t], zeros, h_tp1, inferred.rho[t])
         h_hat[:, t + 1] = x_r[:, t + 1, :, :H] = h_tp1
     return trace
@@ -135,12 +141,12 @@ def replay(nets, inferred, reads, a_max, buffers):
 def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
     """Backward through the replay: who is credited with the return. [Alg. 1, lines 15-24]
 
-    λ_ĥ_t = [N ∤ t] (∂r̂ + λ_q̂_{t+1} ∂q̂/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
+    λ_ĥ_t = [N ∤ t] (∂r̂ + λ_q_{t+1} ∂q_{t+1}/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
 
     lambda_x_r (S, T, B, H+A) enters with what the rewards ask of (ĥ_t, â_t), and is left with all
     that is asked: â_t's part is its credit. Returns λ_v and λ of the output of pi, in buffers.
     """
-    x_pi, v_pi, _, v_f, v_c, du, du_dout = trace
+    x_pi, v_pi, _, v_f, v_c, dq, du, du_dout = trace
     (S, T, B, H), (N, _, store) = (*x_pi.shape[:3], x_pi.shape[3] - 1), rollout
     W_f, W_pi = nets["f"].W1[:, :-1], nets["pi"].W1[:, :-1]
     lambda_h = buffers("lambda_h_hat", (S, T, B, H), du.dtype)
@@ -148,15 +154,18 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
     lambda_v_pi = buffers("lambda_v_pi", v_pi.shape, du.dtype)
     lambda_z = buffers("lambda_z_t", (S, B, H), du.dtype)
     lambda_v_c = buffers("lambda_v_c_t", (S, B, v_c.shape[-1]), du.dtype)
+    lambda_f = buffers("lambda_f_t", (S, B, 2 * H), du.dtype)
     lambda_h[...] = 0.0
     for t in reversed(range(T)):
         lambda_h_t, lambda_a = lambda_x_r[:, t, :, :H], lambda_x_r[:, t, :, H:]
         if t + 1 < T:
             h_tp1 = x_pi[:, t + 1, :, :-1]
-            lambda_q, lambda_h_m = latent_adjoint(  # ĥ_{t+1} = tanh(q̂ + MLP(q̂, h_m) + ρ_t)
+            lambda_q, lambda_h_m = latent_adjoint(  # ĥ_{t+1} = tanh(q + MLP(q, h_m) + ρ_t)
                 nets.get("b.c"), h_tp1, v_c[:, t], lambda_h[:, t + 1], lambda_z, lambda_v_c
             )
-            lambda_v = mlp_adjoint(nets["f"], v_f[:, t], lambda_q)  # q̂ = MLP_f(ĥ_t, â_t) + ξ_t
+            lambda_f[..., :H] = lambda_q  # q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
+            np.multiply(lambda_q, dq[:, t], out=lambda_f[..., H:])
+            lambda_v = mlp_adjoint(nets["f"], v_f[:, t], lambda_f)  # (q̂, σ) = MLP_f(ĥ_t, â_t)
             lambda_x_r[:, t] += np.matmul(lambda_v, W_f.mT)
         if t + 1 < T and reads is not None:  # h_m = Σ_i w_{t+1}[i] ĥ_i
             w, at = reads[t + 1]

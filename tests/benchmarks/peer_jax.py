@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-MARGIN, LOG_STD = 1e-3, (-1.0, 1.0)
+MARGIN, SPREAD, LOG_STD = 1e-3, 0.05, (-1.0, 1.0)
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -188,10 +188,20 @@ def largest(s, n):
 def model_losses(phi, o, a, r, N, k):
     h, q, _ = encode(phi, o, a, N, k)
     h, q = jnp.stack(h), jax.lax.stop_gradient(jnp.stack(q[1:]))
-    loss_reward = half_square(mlp(phi, "r", tall(jnp.concatenate((h, a), axis=-1))) - tall(r))
+    loss_reward = half_square(reward(phi, h, a) - tall(r))
     loss_decoder = half_square(mlp(phi, "d", tall(h)) - tall(o))
     x = jnp.concatenate((jax.lax.stop_gradient(h[:-1]), a[:-1]), axis=-1)
-    return loss_reward, loss_decoder, half_square(mlp(phi, "f", tall(x)) - tall(q))
+    mean, spread = jnp.split(mlp(phi, "f", tall(x)), 2, axis=-1)
+    error = mean - tall(q)
+    off = spread - jnp.abs(jax.lax.stop_gradient(error))
+    return loss_reward, loss_decoder, half_square(error) + half_square(off)
+
+
+def reward(phi, h, a):
+    """r̂ (T·B, 1) of latents and actions (T, B, .): an MLP whose hidden layer is squared."""
+    x = tall(jnp.concatenate((h, a), axis=-1))
+    hidden = jax.nn.relu(x @ phi["r.W1"] + phi["r.b1"])
+    return (hidden * hidden) @ phi["r.W2"] + phi["r.b2"]
 
 
 def half_square(error):
@@ -205,7 +215,8 @@ def infer(phi, theta, o, a, u, N, k):
     x = jnp.concatenate((h[:-1], a[:-1]), axis=-1)
     mean, log_std = jnp.split(mlp(theta, "pi", h), 2, axis=-1)
     eta = (u - mean) / jnp.exp(jnp.clip(log_std, *LOG_STD))
-    return h[0], w, q - mlp(phi, "f", x), eta
+    q_hat, spread = jnp.split(mlp(phi, "f", x), 2, axis=-1)
+    return h[0], w, (q - q_hat) / jnp.maximum(spread, SPREAD), eta
 
 
 def imagined_return(theta, phi, inferred, a_max, N):
@@ -220,8 +231,9 @@ def imagined_return(theta, phi, inferred, a_max, N):
         if t + 1 == len(eta):
             break
         h_m = jnp.sum(w[t + 1][..., None] * jnp.stack(h_hat), axis=0)
-        q = mlp(phi, "f", jnp.concatenate((carry, a_hat[t]), axis=-1)) + xi[t]
+        x = jnp.concatenate((carry, a_hat[t]), axis=-1)
+        q, spread = jnp.split(mlp(phi, "f", x), 2, axis=-1)
+        q += jnp.maximum(spread, SPREAD) * xi[t]
         h_hat.append(latent(phi, q, h_m))
         carry = jax.lax.stop_gradient(h_hat[-1]) if (t + 1) % N == 0 else h_hat[-1]
-    x = jnp.concatenate((jnp.stack(carries), jnp.stack(a_hat)), axis=-1)
-    return jnp.sum(mlp(phi, "r", tall(x))) / h_0.shape[0]
+    return jnp.sum(reward(phi, jnp.stack(carries), jnp.stack(a_hat))) / h_0.shape[0]

@@ -8,7 +8,7 @@ split in two instead of its input joined, and blocks of seeds.
 
 import torch
 
-MARGIN, LOG_STD = 1e-3, (-1.0, 1.0)
+MARGIN, SPREAD, LOG_STD = 1e-3, 0.05, (-1.0, 1.0)
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -160,10 +160,19 @@ def model_losses(phi, o, a, r, N, k):
     """Reward, decoder and transition loss, each (S,)."""
     B, (h, q, _) = o.shape[2], encode(phi, o, a, N, k)
     h, a, q = torch.cat(h, dim=1), tall(a), torch.cat(q[1:], dim=1).detach()
-    loss_reward = half_square(mlp(phi, "r", torch.cat((h, a), dim=-1)) - tall(r))
+    loss_reward = half_square(reward(phi, torch.cat((h, a), dim=-1)) - tall(r))
     loss_decoder = half_square(mlp(phi, "d", h) - tall(o))
     x = torch.cat((h[:, :-B].detach(), a[:, :-B]), dim=-1)
-    return loss_reward, loss_decoder, half_square(mlp(phi, "f", x) - q)
+    mean, spread = mlp(phi, "f", x).chunk(2, dim=-1)
+    error = mean - q
+    off = spread - error.detach().abs()
+    return loss_reward, loss_decoder, half_square(error) + half_square(off)
+
+
+def reward(phi, x):
+    """r̂ of (h, a) (S, n, H+A): an MLP whose hidden layer is squared."""
+    hidden = torch.baddbmm(phi["r.b1"], x, phi["r.W1"]).relu().square()
+    return torch.baddbmm(phi["r.b2"], hidden, phi["r.W2"])
 
 
 def half_square(error):
@@ -176,9 +185,11 @@ def infer(phi, theta, o, a, u, N, k):
     h, q, reads = encode(phi, o, a, N, k)
     tall_h = torch.cat(h, dim=1)
     x = torch.cat((tall_h[:, :-B], tall(a)[:, :-B]), dim=-1)
-    xi = (torch.cat(q[1:], dim=1) - mlp(phi, "f", x)).view(S, T - 1, B, -1).unbind(1)
+    q_hat, spread = mlp(phi, "f", x).chunk(2, dim=-1)
+    xi = (torch.cat(q[1:], dim=1) - q_hat) / spread.clamp(min=SPREAD)
     mean, log_std = mlp(theta, "pi", tall_h).chunk(2, dim=-1)
     eta = (tall(u) - mean) / log_std.clamp(*LOG_STD).exp()
+    xi = xi.view(S, T - 1, B, -1).unbind(1)
     return h[0], reads, xi, eta.view(S, T, B, -1).unbind(1)
 
 
@@ -194,8 +205,8 @@ def imagined_return(theta, phi, inferred, a_max, N):
             break
         w, best = reads[t + 1]
         h_m = (w[..., None] * pick(h_hat, best)).sum(dim=-2)
-        q = mlp(phi, "f", torch.cat((carry, a_hat[t]), dim=-1)) + xi[t]
-        h_hat.append(latent(phi, q, h_m))
+        q, spread = mlp(phi, "f", torch.cat((carry, a_hat[t]), dim=-1)).chunk(2, dim=-1)
+        h_hat.append(latent(phi, q + spread.clamp(min=SPREAD) * xi[t], h_m))
         carry = h_hat[-1].detach() if (t + 1) % N == 0 else h_hat[-1]
     return rewards(phi, h_hat, a_hat, N).sum(dim=(1, 2)) / h_0.shape[1]
 
@@ -204,4 +215,4 @@ def rewards(phi, h_hat, a_hat, N):
     """r̂ of all steps at once; the states that the carry cuts are cut here too."""
     h = [x.detach() if t % N == 0 else x for t, x in enumerate(h_hat)]
     x = torch.cat((torch.cat(h, dim=1), torch.cat(a_hat, dim=1)), dim=-1)
-    return mlp(phi, "r", x)
+    return reward(phi, x)

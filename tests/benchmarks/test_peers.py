@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy_learner import Learner, episodes, parameters, settings
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+TOLERANCE = {"float32": 1e-4, "float64": 1e-10}  # in float32 the order of rounding shows
 ENGINES = ("autograd", "peer_torch", "peer_jax")
 
 
