@@ -71,13 +71,13 @@ class Config:
     model_lr: float = 3e-3  # falls linearly to a tenth
     replay_episodes: int = 3_200  # the last episodes that mini-batches are drawn from
     # Policy learning [Alg. 1]
-    policy_lr: float = 3e-3  # falls linearly to a twentieth, from the end of the warm-up
+    policy_lr: float = 6e-3  # falls linearly to a twentieth, from the end of the warm-up
     warmup: float = 0.2  # share of the run in which only the model learns
     clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
     # The loop
     grad: str = "adjoint"  # who differentiates: the hand-written adjoint, or autograd
     dtype: str = "float32"  # what parameters and latents are; float64 is for checking
-    episodes: int = 19_200
+    episodes: int = 16_000
     episodes_per_iteration: int = 32
     eval_every: int = 10  # iterations
     eval_episodes: int = 256
@@ -125,7 +125,7 @@ SMOKE = {
 }
 
 # What the horizon study changes, whose longest episodes are twenty times as long as Figure 2's.
-HORIZON = {"episodes": 17_600, "eval_every": 20, "eval_episodes": 64}
+HORIZON = {"episodes": 14_400, "eval_every": 20, "eval_episodes": 128}
 
 
 def preset(task, **changes):
