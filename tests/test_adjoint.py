@@ -369,7 +369,7 @@ BUGS = [
     (policy.imagine, "squared=True", "squared=False", check_credit),
     (policy.replay, "out[..., H:] > SPREAD", "out[..., H:] < SPREAD", check_policy),
     (model.fit, "spread -= np.abs(mean", "spread += np.abs(mean", check_model),
-    (model.fit, "went_on, lambda_v", "v, lambda_v", check_model),
+    (model.fit, "active, lambda_v", "v, lambda_v", check_model),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]
 # fmt: on

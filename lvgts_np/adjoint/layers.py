@@ -43,7 +43,7 @@ def mlp(net, x, hidden, zeros, out=None, squares=None):
 def mlp_adjoint(net, hidden, lambda_y, out=None, squared=False):
     """λ of what the ReLU takes; λ_x = λ_v W1ᵀ, or what is asked of it, is the caller's.
 
-    λ_v = (λ_y W2ᵀ) · [v > 0]        or where v² went on, (λ_y W2ᵀ) · 2 v
+    λ_v = (λ_y W2ᵀ) · [v > 0]        or where y is from v², (λ_y W2ᵀ) · 2 v
     """
     product = np.multiply if lambda_y.shape[-1] == 1 else np.matmul
     lambda_v = product(lambda_y, net.W2.mT, out=out)  # y = v W2 + b2
@@ -54,9 +54,11 @@ def mlp_adjoint(net, hidden, lambda_y, out=None, squared=False):
 
 
 def mlp_gradient(name, x, hidden, lambda_v, lambda_y):
-    """The gradient of an MLP's parameters, over all steps and episodes at once; hidden went on.
+    """The gradient of an MLP's parameters, over all steps and episodes at once.
 
     λ_W1 = xᵀ λ_v (its last row is λ_b1),   λ_W2 = vᵀ λ_y,   λ_b2 = 1ᵀ λ_y
+
+    hidden is what W2 took: v, or v².
     """
     lambda_W1 = np.matmul(x.mT, lambda_v)
     return {

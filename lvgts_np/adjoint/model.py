@@ -52,7 +52,7 @@ def block_gradient(phi, data, encoder, alphas, buffers):
     h, a, x_c = tall(trace.h), tall(a), tall(trace.x_c)
     q, one = x_c[..., :H], x_c[..., -1:]
 
-    loss_reward, lambda_v, g_r = fit("r", nets, (h, a, one), tall(r), alphas[0], buffers, True)
+    loss_reward, lambda_v, g_r = fit("r", nets, (h, a, one), tall(r), alphas[0], buffers)
     lambda_h = np.matmul(lambda_v, nets["r"].W1[:, :H].mT)  # r̂_t = r(h_t, a_t)
     loss_decoder, lambda_v, g_d = fit("d", nets, (h, one), tall(o), alphas[1], buffers)
     lambda_h += np.matmul(lambda_v, nets["d"].W1[:, :H].mT)  # ô_t = d(h_t)
@@ -63,30 +63,29 @@ def block_gradient(phi, data, encoder, alphas, buffers):
     return (loss_reward, loss_decoder, loss_transition), g_r | g_d | g_f | g_b
 
 
-def fit(name, nets, x, target, alpha, buffers, squared=False):
+def fit(name, nets, x, target, alpha, buffers):
     """One loss over all n = T·B steps and episodes, and its gradient for `name`. [A.2]
 
     L = ½ Σ |e|² / n,   λ_y = α e / n,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
-    Only f has a σ. x, the parts of the input, the last of them ones; squared: see `mlp`. Returns
-    L (S,), λ_v (in a buffer), gradient.
+    Only f has a σ, only r squares its hidden layer. x, the parts of the input, the last of them
+    ones. Returns L (S,), λ_v (in a buffer), gradient.
     """
     net, n, dtype = nets[name], target.shape[1], x[0].dtype
     width, hidden = net.W1.shape[1:]
     x = np.concatenate(x, axis=-1, out=buffers("x", (len(target), n, width), dtype))
-    v, lambda_v, squares = (
-        buffers(what, (len(target), n, hidden), dtype) for what in ("v", "lambda_v", "squares")
-    )
-    zeros, went_on = buffers("zeros", (n, hidden), dtype, np.zeros), squares if squared else v
-    error = mlp(net, x, v, zeros, squares=squares if squared else None)
+    v, lambda_v = (buffers(what, (len(target), n, hidden), dtype) for what in ("v", "lambda_v"))
+    squares = buffers("squares", v.shape, dtype) if name == "r" else None
+    error = mlp(net, x, v, buffers("zeros", v.shape[1:], dtype, np.zeros), squares=squares)
     mean, spread = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
     mean -= target
     spread -= np.abs(mean[..., : spread.shape[-1]])  # SG: no λ
     flat = error.reshape(len(error), -1)
     loss = np.vecdot(flat, flat) / (2.0 * n)
     error *= alpha / n  # L = ½ Σ error² / n
-    mlp_adjoint(net, v, error, lambda_v, squared)
-    return loss, lambda_v, mlp_gradient(name, x, went_on, lambda_v, error)
+    mlp_adjoint(net, v, error, lambda_v, squared=name == "r")
+    active = v if squares is None else squares
+    return loss, lambda_v, mlp_gradient(name, x, active, lambda_v, error)
 
 
 class Trace(NamedTuple):
