@@ -82,8 +82,8 @@ def test_smoke_changes_only_fields():
 
 
 def test_the_warm_up_is_a_share_of_the_run_however_short_it_is():
-    assert preset("dummy_amt").warmup_iterations == 120
-    assert preset("dummy_amt", episodes=320).warmup_iterations == 2
+    assert preset("dummy_amt", warmup=0.2, episodes=16_000).warmup_iterations == 100
+    assert preset("dummy_amt", warmup=0.2, episodes=320).warmup_iterations == 2
     assert preset("dummy_amt", warmup=0.0).warmup_iterations == 0
     with pytest.raises(ConfigError, match="warmup = 1.5: must be in"):
         preset("dummy_amt", warmup=1.5)
