@@ -68,7 +68,7 @@ class Config:
     alpha_transition: float = 1.0  # [Eq. 7] (M11)
     model_steps: int = 20  # Adam steps an iteration
     model_batch: int = 64  # episodes in a mini-batch
-    model_lr: float = 3e-3  # falls linearly to a tenth
+    model_lr: float = 6e-3  # falls linearly to a tenth
     replay_episodes: int = 3_200  # the last episodes that mini-batches are drawn from
     # Policy learning [Alg. 1]
     policy_lr: float = 6e-3  # falls linearly to a twentieth, from the end of the warm-up

@@ -11,7 +11,7 @@ import numpy as onp
 from lvgts_np.attention import read, remember, scores, topk_weights
 from lvgts_np.autodiff import detach, tanh
 from lvgts_np.config import LOG_STD, SPREAD
-from lvgts_np.nets import clip, init_mlp, mlp, relu_squared
+from lvgts_np.nets import clip, huberized_relu, init_mlp, mlp
 
 
 def encode_step(phi, oa_t, h_tm1, memory, k, rule):
@@ -123,7 +123,7 @@ def reward(phi, h_t, a_t):
     r̂_t = r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
     """
     # UNSPECIFIED: r's activation. The policy follows r's slope, and a ReLU's is a staircase. (M12)
-    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), relu_squared)
+    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), huberized_relu)
 
 
 def policy(theta, h_t):

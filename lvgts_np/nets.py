@@ -11,16 +11,17 @@ def relu(x):
     return x * (detach(x) > 0)
 
 
-def relu_squared(x):
-    """max(x, 0)²: unlike the ReLU's, its slope has no steps."""
-    return relu(x) * relu(x)
-
-
 def clip(x, low, high):
     """min(max(x, low), high) for numbers low < high (derivative 0 from the bound on)."""
     value = detach(x)
     inside = (value > low) & (value < high)
     return x * inside + onp.clip(value, low, high) * ~inside
+
+
+def huberized_relu(x):
+    """0 up to 0, x²/2 up to 1, x - 1/2 from there on: its slope, unlike the ReLU's, has no step."""
+    slope = clip(x, 0.0, 1.0)
+    return slope * (relu(x) - 0.5 * slope)
 
 
 def mlp(params, name, x, activation=relu):

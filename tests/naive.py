@@ -35,9 +35,13 @@ def clip(x, low, high):
     return low if real <= low else high if real >= high else x
 
 
-def mlp(p, name, x, power=1):
+def huberized_relu(x):
+    return relu(x) ** 2 / 2 if complex(x).real < 1 else x - 0.5
+
+
+def mlp(p, name, x, activation=relu):
     W1, b1, W2, b2 = (p[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
-    hidden = [relu(dot(x, column(W1, j)) + b1[0][j]) ** power for j in range(len(b1[0]))]
+    hidden = [activation(dot(x, column(W1, j)) + b1[0][j]) for j in range(len(b1[0]))]
     return [dot(hidden, column(W2, j)) + b2[0][j] for j in range(len(b2[0]))]
 
 
@@ -94,7 +98,7 @@ def latent(p, q, h_m, rho):
 
 
 def reward(p, h, a):
-    return mlp(p, "r", [*h, *a], power=2)[0]
+    return mlp(p, "r", [*h, *a], activation=huberized_relu)[0]
 
 
 def predict(p, h, a):

@@ -366,10 +366,10 @@ BUGS = [
      check_policy),
     (policy.replay_adjoint, "lambda_x_r[:, t] += np", "_ = np", check_policy),
     (policy.credit, "dr * row[:, None, None]", "dr * row[::-1, None, None]", check_credit),
-    (policy.imagine, "squared=True", "squared=False", check_credit),
+    (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_credit),
     (policy.replay, "out[..., H:] > SPREAD", "out[..., H:] < SPREAD", check_policy),
     (model.fit, "spread -= np.abs(mean", "spread += np.abs(mean", check_model),
-    (model.fit, "active, lambda_v", "v, lambda_v", check_model),
+    (layers.mlp, "np.minimum(hidden, 1.0)", "np.minimum(hidden, 2.0)", check_model),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]
 # fmt: on

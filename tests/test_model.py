@@ -199,12 +199,19 @@ def test_relu_and_clip_on_their_corners():
     check_branches_at_ties()
 
 
+def test_the_huberized_relu_has_no_step_in_its_slope():
+    x = {"x": onp.array([-1.0, 0.0, 0.5, 1.0, 3.0])}
+    f = lambda x: np.sum(nets.huberized_relu(x["x"]))  # noqa: E731
+    assert onp.array_equal(nets.huberized_relu(x["x"]), [0.0, 0.0, 0.125, 0.5, 2.5])
+    assert onp.array_equal(value_and_grad(f)(x)[1]["x"], [0.0, 0.0, 0.5, 1.0, 1.0])
+
+
 @given(seeds, st.sampled_from([1e-3, 1.0, 1e3]))
 def test_the_gradients_of_relu_and_clip(seed, scale):
     rng = onp.random.default_rng(seed)
     x = {"x": scale * rng.standard_normal((2, 3))}
     check_gradient(lambda x: nets.relu(x["x"]), x, rng)
-    check_gradient(lambda x: nets.relu_squared(x["x"]), x, rng)
+    check_gradient(lambda x: nets.huberized_relu(x["x"]), x, rng)
     check_gradient(lambda x: nets.clip(x["x"], -0.5 * scale, scale), x, rng)
 
 

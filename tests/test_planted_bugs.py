@@ -109,7 +109,7 @@ BUGS = [
     (model.transition, "noise_scale(spread)", "noise_scale(detach(spread))", check_replay, CASE),
     (model.noise_scale, "SPREAD", "0.0", check_infer, CASE),
     (losses.model_losses, "onp.abs(detach(error))", "np.abs(error)", check_stop_gradients, CASE),
-    (nets.relu_squared, "relu(x) * relu(x)", "relu(x)", check_maps, CASE),
+    (nets.huberized_relu, "0.5 * slope", "slope", check_maps, CASE),
     (imagine.infer, "seen) - combine", "seen) + combine", check_replay_is_exact, CASE, False),
     (imagine.infer, "(u_t - mean)", "(u_t + mean)", check_replay_is_exact, CASE, True),
     (model.transition, "* xi_t", "* -xi_t", check_replay_is_exact, CASE, False),

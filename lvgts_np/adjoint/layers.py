@@ -15,6 +15,7 @@ class MLP(NamedTuple):
     W1: np.ndarray  # (S, d_in + 1, hidden)
     W2: np.ndarray  # (S, hidden, d_out)
     b2: np.ndarray  # (S, 1, d_out)
+    huberized: bool  # r's ReLU, whose slope has no step
 
 
 def networks(params, *names):
@@ -22,34 +23,39 @@ def networks(params, *names):
     nets = {}
     for name in names:
         W1, b1, W2, b2 = (params[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
-        nets[name] = MLP(np.concatenate((W1, b1), axis=-2), W2, b2)
+        nets[name] = MLP(np.concatenate((W1, b1), axis=-2), W2, b2, name == "r")
     return nets
 
 
-def mlp(net, x, hidden, zeros, out=None, squares=None):
+def mlp(net, x, hidden, zeros, out=None):
     """MLP(x), its hidden layer v left in `hidden`; x ends in a 1, zeros are (B, hidden). [Alg. 2]
 
-    v = relu(x W1),   y = v W2 + b2        with squares: y = v² W2 + b2, and v² is left in them
+    y = v W2 + b2,   v = relu(x W1)        huberized: v = s (relu(x W1) - s/2), s = min(relu, 1)
     """
     np.matmul(x, net.W1, out=hidden)
     np.maximum(hidden, zeros, out=hidden)  # five times as fast as against the number 0
-    if squares is not None:
-        np.multiply(hidden, hidden, out=squares)
-    y = np.matmul(hidden if squares is None else squares, net.W2, out=out)
+    if net.huberized:
+        slope = np.minimum(hidden, 1.0)
+        hidden -= 0.5 * slope
+        hidden *= slope
+    y = np.matmul(hidden, net.W2, out=out)
     y += net.b2
     return y
 
 
-def mlp_adjoint(net, hidden, lambda_y, out=None, squared=False):
+def mlp_adjoint(net, hidden, lambda_y, out=None):
     """λ of what the ReLU takes; λ_x = λ_v W1ᵀ, or what is asked of it, is the caller's.
 
-    λ_v = (λ_y W2ᵀ) · [v > 0]        or where y is from v², (λ_y W2ᵀ) · 2 v
+    λ_v = (λ_y W2ᵀ) · [v > 0]        huberized: (λ_y W2ᵀ) · √min(2 v, 1), as v = s²/2 where s < 1
     """
     product = np.multiply if lambda_y.shape[-1] == 1 else np.matmul
     lambda_v = product(lambda_y, net.W2.mT, out=out)  # y = v W2 + b2
-    lambda_v *= hidden if squared else hidden > 0.0  # v = relu(x W1)
-    if squared:
-        lambda_v *= 2.0
+    if not net.huberized:
+        lambda_v *= hidden > 0.0  # v = relu(x W1)
+        return lambda_v
+    slope = 2.0 * hidden
+    np.minimum(slope, 1.0, out=slope)
+    lambda_v *= np.sqrt(slope, out=slope)  # v = s (relu(x W1) - s/2)
     return lambda_v
 
 
@@ -57,8 +63,6 @@ def mlp_gradient(name, x, hidden, lambda_v, lambda_y):
     """The gradient of an MLP's parameters, over all steps and episodes at once.
 
     λ_W1 = xᵀ λ_v (its last row is λ_b1),   λ_W2 = vᵀ λ_y,   λ_b2 = 1ᵀ λ_y
-
-    hidden is what W2 took: v, or v².
     """
     lambda_W1 = np.matmul(x.mT, lambda_v)
     return {

@@ -68,24 +68,22 @@ def fit(name, nets, x, target, alpha, buffers):
 
     L = ½ Σ |e|² / n,   λ_y = α e / n,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
-    Only f has a σ, only r squares its hidden layer. x, the parts of the input, the last of them
-    ones. Returns L (S,), λ_v (in a buffer), gradient.
+    Only f has a σ. x, the parts of the input, the last of them ones. Returns L (S,), λ_v (in a
+    buffer), gradient.
     """
     net, n, dtype = nets[name], target.shape[1], x[0].dtype
     width, hidden = net.W1.shape[1:]
     x = np.concatenate(x, axis=-1, out=buffers("x", (len(target), n, width), dtype))
     v, lambda_v = (buffers(what, (len(target), n, hidden), dtype) for what in ("v", "lambda_v"))
-    squares = buffers("squares", v.shape, dtype) if name == "r" else None
-    error = mlp(net, x, v, buffers("zeros", v.shape[1:], dtype, np.zeros), squares=squares)
+    error = mlp(net, x, v, buffers("zeros", v.shape[1:], dtype, np.zeros))
     mean, spread = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
     mean -= target
     spread -= np.abs(mean[..., : spread.shape[-1]])  # SG: no λ
     flat = error.reshape(len(error), -1)
     loss = np.vecdot(flat, flat) / (2.0 * n)
     error *= alpha / n  # L = ½ Σ error² / n
-    mlp_adjoint(net, v, error, lambda_v, squared=name == "r")
-    active = v if squares is None else squares
-    return loss, lambda_v, mlp_gradient(name, x, active, lambda_v, error)
+    mlp_adjoint(net, v, error, lambda_v)
+    return loss, lambda_v, mlp_gradient(name, x, v, lambda_v, error)
 
 
 class Trace(NamedTuple):

@@ -65,10 +65,10 @@ def imagine(theta, phi, inferred, a_max, rollout, buffers):
     trace = replay(nets, inferred, reads, a_max, buffers)
     net, x = nets["r"], tall(trace.x_r)
     shape = x.shape[:2] + net.W1.shape[2:]
-    v, squares = (buffers(what, shape, x.dtype) for what in ("v_r", "squares"))
+    v = buffers("v_r", shape, x.dtype)
     zeros = buffers("zeros", shape[1:], x.dtype, np.zeros)
-    r_hat = mlp(net, x, v, zeros, squares=squares)
-    lambda_v = mlp_adjoint(net, v, np.ones_like(r_hat), squared=True)
+    r_hat = mlp(net, x, v, zeros)
+    lambda_v = mlp_adjoint(net, v, np.ones_like(r_hat))
     dr = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
     return nets, reads, trace, r_hat[..., 0], dr.reshape(trace.x_r.shape[:-1] + dr.shape[-1:])
 

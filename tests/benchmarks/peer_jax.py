@@ -198,10 +198,11 @@ def model_losses(phi, o, a, r, N, k):
 
 
 def reward(phi, h, a):
-    """r̂ (T·B, 1) of latents and actions (T, B, .): an MLP whose hidden layer is squared."""
+    """r̂ (T·B, 1) of latents and actions (T, B, .): an MLP whose ReLU is huberized."""
     x = tall(jnp.concatenate((h, a), axis=-1))
-    hidden = jax.nn.relu(x @ phi["r.W1"] + phi["r.b1"])
-    return (hidden * hidden) @ phi["r.W2"] + phi["r.b2"]
+    v = jax.nn.relu(x @ phi["r.W1"] + phi["r.b1"])
+    slope = jnp.minimum(v, 1.0)
+    return (slope * (v - 0.5 * slope)) @ phi["r.W2"] + phi["r.b2"]
 
 
 def half_square(error):

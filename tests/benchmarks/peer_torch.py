@@ -170,8 +170,9 @@ def model_losses(phi, o, a, r, N, k):
 
 
 def reward(phi, x):
-    """r̂ of (h, a) (S, n, H+A): an MLP whose hidden layer is squared."""
-    hidden = torch.baddbmm(phi["r.b1"], x, phi["r.W1"]).relu().square()
+    """r̂ of (h, a) (S, n, H+A): an MLP whose ReLU is huberized."""
+    v = torch.baddbmm(phi["r.b1"], x, phi["r.W1"]).relu()
+    hidden = torch.nn.functional.huber_loss(v, torch.zeros_like(v), reduction="none")
     return torch.baddbmm(phi["r.b2"], hidden, phi["r.W2"])
 
 
