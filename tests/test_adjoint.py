@@ -369,7 +369,7 @@ BUGS = [
     (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_credit),
     (policy.replay, "out[..., H:] > SPREAD", "out[..., H:] < SPREAD", check_policy),
     (model.fit, "spread -= np.abs(mean", "spread += np.abs(mean", check_model),
-    (layers.mlp, "np.minimum(hidden, 1.0)", "np.minimum(hidden, 2.0)", check_model),
+    (layers.mlp, "0.0, 1.0", "0.0, 2.0", check_model),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]
 # fmt: on
