@@ -125,7 +125,7 @@ SMOKE = {
 }
 
 # What the horizon study changes, whose longest episodes are twenty times as long as Figure 2's.
-HORIZON = {"eval_every": 20, "eval_episodes": 128}
+HORIZON = {"model_lr": 3e-3, "episodes": 14_400, "eval_every": 20, "eval_episodes": 128}
 
 
 def preset(task, **changes):
