@@ -15,7 +15,7 @@ class MLP(NamedTuple):
     W1: np.ndarray  # (S, d_in + 1, hidden)
     W2: np.ndarray  # (S, hidden, d_out)
     b2: np.ndarray  # (S, 1, d_out)
-    huberized: bool  # r's ReLU, whose slope has no step
+    huberized: bool  # whether its ReLU is, as that of r
 
 
 def networks(params, *names):
@@ -50,12 +50,12 @@ def mlp_adjoint(net, hidden, lambda_y, out=None):
     """
     product = np.multiply if lambda_y.shape[-1] == 1 else np.matmul
     lambda_v = product(lambda_y, net.W2.mT, out=out)  # y = v W2 + b2
-    if not net.huberized:
-        lambda_v *= hidden > 0.0  # v = relu(x W1)
-        return lambda_v
-    slope = 2.0 * hidden
-    np.clip(slope, 0.0, 1.0, out=slope)
-    lambda_v *= np.sqrt(slope, out=slope)  # v = s (relu(x W1) - s/2)
+    if net.huberized:  # v = s (relu(x W1) - s/2)
+        slope = 2.0 * hidden
+        np.sqrt(np.clip(slope, 0.0, 1.0, out=slope), out=slope)
+    else:  # v = relu(x W1)
+        slope = hidden > 0.0
+    lambda_v *= slope
     return lambda_v
 
 

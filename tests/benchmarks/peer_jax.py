@@ -125,8 +125,14 @@ def over_seeds(f, *args):
     return jax.lax.map(lambda share: f(*share), args)
 
 
-def mlp(p, name, x):
-    v = jax.nn.relu(x @ p[name + ".W1"] + p[name + ".b1"])
+def huberized_relu(x):
+    v = jax.nn.relu(x)
+    slope = jnp.minimum(v, 1.0)
+    return slope * (v - 0.5 * slope)
+
+
+def mlp(p, name, x, activation=jax.nn.relu):
+    v = activation(x @ p[name + ".W1"] + p[name + ".b1"])
     return v @ p[name + ".W2"] + p[name + ".b2"]
 
 
@@ -198,11 +204,8 @@ def model_losses(phi, o, a, r, N, k):
 
 
 def reward(phi, h, a):
-    """r̂ (T·B, 1) of latents and actions (T, B, .): an MLP whose ReLU is huberized."""
-    x = tall(jnp.concatenate((h, a), axis=-1))
-    v = jax.nn.relu(x @ phi["r.W1"] + phi["r.b1"])
-    slope = jnp.minimum(v, 1.0)
-    return (slope * (v - 0.5 * slope)) @ phi["r.W2"] + phi["r.b2"]
+    """r̂ (T·B, 1) of latents and actions (T, B, .)."""
+    return mlp(phi, "r", tall(jnp.concatenate((h, a), axis=-1)), huberized_relu)
 
 
 def half_square(error):

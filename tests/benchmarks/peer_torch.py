@@ -95,8 +95,13 @@ class Flat:
         self.data.addcdiv_(self.m, scale, value=-lr / (1 - BETA_1**self.t))
 
 
-def mlp(p, name, x):
-    v = torch.baddbmm(p[name + ".b1"], x, p[name + ".W1"]).relu_()
+def huberized_relu(x):
+    v = x.relu()
+    return torch.nn.functional.huber_loss(v, torch.zeros_like(v), reduction="none")
+
+
+def mlp(p, name, x, activation=torch.relu_):
+    v = activation(torch.baddbmm(p[name + ".b1"], x, p[name + ".W1"]))
     return torch.baddbmm(p[name + ".b2"], v, p[name + ".W2"])
 
 
@@ -170,10 +175,8 @@ def model_losses(phi, o, a, r, N, k):
 
 
 def reward(phi, x):
-    """r̂ of (h, a) (S, n, H+A): an MLP whose ReLU is huberized."""
-    v = torch.baddbmm(phi["r.b1"], x, phi["r.W1"]).relu()
-    hidden = torch.nn.functional.huber_loss(v, torch.zeros_like(v), reduction="none")
-    return torch.baddbmm(phi["r.b2"], hidden, phi["r.W2"])
+    """r̂ of (h, a) (S, n, H+A)."""
+    return mlp(phi, "r", x, huberized_relu)
 
 
 def half_square(error):
