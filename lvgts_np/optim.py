@@ -34,7 +34,7 @@ def adam_init(x):
     return Adam(np.zeros_like(x), np.zeros_like(x), 0)
 
 
-def adam_step(x, g, state, lr):
+def adam_step(x, g, state, lr, beta_2=BETA_2):
     """One step down the gradient g of x. [Kingma and Ba 2015, Alg. 1]
 
     m ← β₁ m + (1-β₁) g,  v ← β₂ v + (1-β₂) g²,
@@ -44,8 +44,8 @@ def adam_step(x, g, state, lr):
     """
     t = state.step + 1
     m = BETA_1 * state.m + (1 - BETA_1) * g
-    v = BETA_2 * state.v + (1 - BETA_2) * g * g
-    x = x - lr * (m / (1 - BETA_1**t)) / (np.sqrt(v / (1 - BETA_2**t)) + EPSILON)
+    v = beta_2 * state.v + (1 - beta_2) * g * g
+    x = x - lr * (m / (1 - BETA_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + EPSILON)
     return x, Adam(m, v, t)
 
 

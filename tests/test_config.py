@@ -38,7 +38,7 @@ def values(name):
         return st.booleans()
     if kind is int:
         return st.integers(least, MOST)
-    most = 1.0 if name in ("distractor_scale", "warmup") else MOST
+    most = {"distractor_scale": 1.0, "warmup": 1.0, "model_beta_2": 0.999999}.get(name, MOST)
     return st.floats(least, most, exclude_min=not allowed)
 
 
@@ -87,6 +87,11 @@ def test_the_warm_up_is_a_share_of_the_run_however_short_it_is():
     assert preset("dummy_amt", warmup=0.0).warmup_iterations == 0
     with pytest.raises(ConfigError, match="warmup = 1.5: must be in"):
         preset("dummy_amt", warmup=1.5)
+
+
+def test_adam_may_not_remember_for_ever():
+    with pytest.raises(ConfigError, match=r"model_beta_2 = 1.0: must be in \[0, 1\)"):
+        preset("dummy_amt", model_beta_2=1.0)
 
 
 def test_config_is_immutable():

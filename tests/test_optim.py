@@ -16,35 +16,40 @@ def draw(rng, scale=1.0):
     return scale * rng.standard_normal((2, 8))
 
 
-def scalar_adam(x, gradients, lr):
+def scalar_adam(x, gradients, lr, beta_2):
     """One number's path under Kingma and Ba's Algorithm 1."""
     m = v = 0.0
     path = []
     for t, g in enumerate(gradients, start=1):
         m = 0.9 * m + 0.1 * g
-        v = 0.999 * v + 0.001 * g**2
-        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
+        v = beta_2 * v + (1 - beta_2) * g**2
+        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - beta_2**t)
         x = x - lr * m_hat / (math.sqrt(v_hat) + 1e-8)
         path.append(x)
     return path
 
 
-def check_adam(seed, steps, scale):
+def check_adam(seed, steps, scale, beta_2=None):
     rng = np.random.default_rng(seed)
     first, gradients = draw(rng), [draw(rng, scale) for _ in range(steps)]
     x, state, seen = first, optim.adam_init(first), []
     for g in gradients:
-        x, state = optim.adam_step(x, g, state, 0.01)
+        x, state = optim.adam_step(x, g, state, 0.01, *([] if beta_2 is None else [beta_2]))
         seen.append(x)
     assert state.step == steps
     for e in np.ndindex(first.shape):
-        path = scalar_adam(first[e], [float(g[e]) for g in gradients], 0.01)
+        path = scalar_adam(first[e], [float(g[e]) for g in gradients], 0.01, beta_2 or 0.999)
         np.testing.assert_allclose([x[e] for x in seen], path, rtol=1e-10, atol=1e-14)
 
 
 @given(seeds, st.integers(1, 5), st.sampled_from([1e-9, 1e-3, 1.0, 1e6]))
 def test_adam_is_its_publication_in_scalars(seed, steps, scale):
     check_adam(seed, steps, scale)
+
+
+@given(seeds, st.sampled_from([0.5, 0.95, 0.9999]))
+def test_adam_with_another_beta_2(seed, beta_2):
+    check_adam(seed, 4, 1.0, beta_2)
 
 
 def test_the_first_step_of_adam_has_the_length_of_the_rate():

@@ -101,13 +101,16 @@ def test_training_lowers_the_model_loss_and_moves_the_policy_only_after_the_warm
     assert not all(np.array_equal(initial[name], trainer.theta[name]) for name in initial)
 
 
-def test_the_model_rate_falls_linearly_to_a_tenth(monkeypatch):
-    rates = []
+@pytest.mark.parametrize(("fall", "power"), [("linear", 1), ("squared", 2)])
+def test_the_model_rate_falls_to_a_tenth_and_its_adam_has_its_own_beta_2(monkeypatch, fall, power):
+    steps = []
     step = train.adam_step
-    monkeypatch.setattr(train, "adam_step", lambda *args: rates.append(args[3]) or step(*args))
-    config = settings(warmup=1.0, model_steps=1)
+    monkeypatch.setattr(train, "adam_step", lambda *args: steps.append(args[3:]) or step(*args))
+    config = settings(warmup=1.0, model_steps=1, model_lr_fall=fall, model_beta_2=0.9)
     learn(config, [0])
-    assert rates == pytest.approx(config.model_lr * np.linspace(1.0, 0.1, 3))
+    left = 0.1 + 0.9 * np.linspace(1.0, 0.0, 3) ** power
+    assert [lr for lr, _ in steps] == pytest.approx(config.model_lr * left)
+    assert [beta_2 for _, beta_2 in steps] == [0.9] * 3
 
 
 def poison(monkeypatch, part, seed_position, at):
