@@ -162,6 +162,7 @@ def horizon(means, finals):
     bottom.plot(mean["lag"], mean["attention_remember"], color=BLUE, lw=2.0)
     runs(bottom, "lvgts", last["lag"], last["attention_remember"])
     bottom.set(ylim=(0, 1.05), xscale="log", xlabel="lag from remember to recall (steps)")
+    bottom.set_xlim(mean["lag"].min() / 1.3, 2.0 * mean["lag"].max())  # room for the lines' names
     bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
     bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
     bottom.minorticks_off()
