@@ -64,7 +64,7 @@ RULE = "order[..., k : k + 1]"
 CUT = "detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]"
 B2 = 'np.matmul(hidden, params[name + ".W2"]) + params[name + ".b2"]'
 UNBROADCAST = 'add(np.matmul(hidden, params[name + ".W2"]), params[name + ".b2"])'
-STEP = "x - lr * (m / (1 - BETA_1**t)) / (np.sqrt(v / (1 - BETA_2**t)) + EPSILON)"
+STEP = "x - lr * (m / (1 - BETA_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + EPSILON)"
 
 # function, what it says, what the bug makes of it, the check that must fail, its arguments
 # fmt: off
@@ -125,8 +125,8 @@ BUGS = [
     (imagine.imagined_return, "/ G.shape[-2]", "", check_replay, CASE),
     (credit.credit, "pi(h, t) + nudge", "detach(pi(h, t)) + nudge", check_credit, CASE),
     (optim.adam_step, STEP, STEP.replace("x - lr", "x + lr"), check_adam, 0, 3, 1.0),
-    (optim.adam_step, STEP, STEP.replace("BETA_2**t", "BETA_2"), check_adam, 0, 3, 1.0),
-    (optim.adam_step, "(1 - BETA_2) * g * g", "(1 - BETA_2) * g", check_adam, 0, 3, 1e-3),
+    (optim.adam_step, STEP, STEP.replace("beta_2**t", "beta_2"), check_adam, 0, 3, 1.0),
+    (optim.adam_step, "(1 - beta_2) * g * g", "(1 - beta_2) * g", check_adam, 0, 3, 1e-3),
     (optim.clip_norm, "np.minimum", "np.maximum", check_clip, 0, 1.0, 1.0),
     (optim.global_norm, "np.vecdot(g, g)", "np.vecdot(g, g).sum(keepdims=True)",
      check_seeds_are_independent, Case(T=3), onp.float64),
