@@ -127,9 +127,8 @@ SMOKE = {
     "eval_episodes": 16,
 }
 
-# What the horizon study changes, whose longest episodes are twenty times as long as Figure 2's. The
-# more steps there are to attend, the sooner the model's attention has to settle, and the more a
-# rate that stays high throws it off again.
+# What the horizon study changes, whose longest episodes are twenty times as long as Figure 2's: there
+# a rate that stays high lets models come apart in the middle of a run.
 HORIZON = {
     "model_lr_fall": "squared",
     "model_beta_2": 0.95,
