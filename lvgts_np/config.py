@@ -127,8 +127,8 @@ SMOKE = {
     "eval_episodes": 16,
 }
 
-# What the horizon study changes, whose longest episodes are twenty times as long as Figure 2's: there
-# a rate that stays high lets models come apart in the middle of a run.
+# What the horizon study changes, whose longest episodes are twenty times as long as Figure 2's:
+# there a rate that stays high lets models come apart in the middle of a run.
 HORIZON = {
     "model_lr_fall": "squared",
     "model_beta_2": 0.95,
