@@ -160,6 +160,8 @@ LEAST = {
     "model_beta_2": (0, True), "clip_norm": (0, False), "episodes": (1, True),
     "episodes_per_iteration": (1, True), "eval_every": (1, True), "eval_episodes": (1, True),
 }  # fmt: skip
+# The numbers that end at 1, and whether 1 itself is allowed.
+UP_TO_1 = {"distractor_scale": True, "warmup": True, "model_beta_2": False}
 MOST = 10**9  # of any number, either side of 0: far beyond it sizes and squares overflow
 KINDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a word"}
 
@@ -176,11 +178,10 @@ def check(config):
         if value < least or (value == least and not allowed):
             bound = f">= {least}" if allowed else f"> {least}"
             raise ConfigError(f"{name} = {value}: must be {bound}")
-    for name in ("distractor_scale", "warmup"):
-        if getattr(config, name) > 1:
-            raise ConfigError(f"{name} = {getattr(config, name)}: must be in [0, 1]")
-    if config.model_beta_2 >= 1:
-        raise ConfigError(f"model_beta_2 = {config.model_beta_2}: must be in [0, 1)")
+    for name, allowed in UP_TO_1.items():
+        value = getattr(config, name)
+        if value > 1 or (value == 1 and not allowed):
+            raise ConfigError(f"{name} = {value}: must be in [0, 1{']' if allowed else ')'}")
     if config.t1 >= config.t2:
         raise ConfigError(f"t1 = {config.t1}, t2 = {config.t2}: t1 must be < t2")
     if config.T <= config.t2 + 1:

@@ -12,15 +12,7 @@ from lvgts_np.episodes import Replay, collect, training_reward
 from lvgts_np.imagine import infer
 from lvgts_np.measures import attention_share, credit_rms, mean_return
 from lvgts_np.model import init_model, init_policy
-from lvgts_np.optim import (
-    BETA_2,
-    adam_init,
-    adam_step,
-    clip_norm,
-    flatten,
-    global_norm,
-    unflatten,
-)
+from lvgts_np.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.tasks import Task
 
 ENGINES = {"adjoint": adjoint, "autograd": reference}
@@ -121,7 +113,8 @@ class Trainer:
             self.phi, batch, c.encoder, c.alphas, self.buffers
         )
         losses = dict(zip(LOSSES, losses, strict=True))
-        # UNSPECIFIED: the optimiser; Adam, its rate falling to a tenth as 1 - u or as (1 - u)².
+        # UNSPECIFIED: the optimiser; Adam, its rate falling to a tenth over the run, u = 0..1, as
+        # 1 - 0.9 u or as 1 - 0.9 u (2 - u) = 0.1 + 0.9 (1 - u)².
         last = max(c.iterations - 1, 1)
         steeper = 1.0 if c.model_lr_fall == "linear" else 2.0 - self.iteration / last
         lr = c.model_lr * (1.0 - 0.9 * self.iteration / last * steeper)
@@ -148,14 +141,17 @@ class Trainer:
             self.theta, self.adam_theta, {"imagined return": G}, gradient, lr
         )
 
-    def _step(self, params, adam, losses, gradient, lr, beta_2=BETA_2):
-        """Adam on the clipped gradient, where a seed's losses and gradient are finite."""
+    def _step(self, params, adam, losses, gradient, *rate):
+        """Adam on the clipped gradient, where a seed's losses and gradient are finite.
+
+        rate is lr, and β₂ where it is not the usual one.
+        """
         x, g = flatten(params, params), flatten(gradient, params)
         checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(g)}
         for what, values in checked.items():
             for s in np.flatnonzero(~np.isfinite(values)):
                 self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
-        new, moved = adam_step(x, clip_norm(g, self.config.clip_norm), adam, lr, beta_2)
+        new, moved = adam_step(x, clip_norm(g, self.config.clip_norm), adam, *rate)
         if self.frozen:
             keep = list(self.frozen)
             for now, before in ((new, x), (moved.m, adam.m), (moved.v, adam.v)):

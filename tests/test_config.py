@@ -18,6 +18,7 @@ from lvgts_np.config import (
     MOST,
     SMOKE,
     TASKS,
+    UP_TO_1,
     Config,
     ConfigError,
     check_type,
@@ -38,8 +39,8 @@ def values(name):
         return st.booleans()
     if kind is int:
         return st.integers(least, MOST)
-    most = {"distractor_scale": 1.0, "warmup": 1.0, "model_beta_2": 0.999999}.get(name, MOST)
-    return st.floats(least, most, exclude_min=not allowed)
+    most, end_allowed = (1.0, UP_TO_1[name]) if name in UP_TO_1 else (MOST, True)
+    return st.floats(least, most, exclude_min=not allowed, exclude_max=not end_allowed)
 
 
 @st.composite
