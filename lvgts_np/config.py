@@ -76,7 +76,6 @@ class Config:
     # Policy learning [Alg. 1]
     policy_lr: float = 6e-3  # falls linearly to a twentieth, from the end of the warm-up
     warmup: float = 0.2  # share of the run in which only the model learns
-    exploration: float = 0.0  # least std of the collected actions, as the policy starts to learn
     clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
     # The loop
     grad: str = "adjoint"  # who differentiates: the hand-written adjoint, or autograd
@@ -157,8 +156,8 @@ LEAST = {
     "N": (1, True), "k": (1, True), "H": (1, True), "hidden": (1, True),
     "alpha_reward": (0, True), "alpha_decoder": (0, True), "alpha_transition": (0, True),
     "model_steps": (1, True), "model_batch": (1, True), "model_lr": (0, False),
-    "model_beta_2": (0, True), "replay_episodes": (1, True), "policy_lr": (0, False),
-    "warmup": (0, True), "exploration": (0, True), "clip_norm": (0, False), "episodes": (1, True),
+    "replay_episodes": (1, True), "policy_lr": (0, False), "warmup": (0, True),
+    "model_beta_2": (0, True), "clip_norm": (0, False), "episodes": (1, True),
     "episodes_per_iteration": (1, True), "eval_every": (1, True), "eval_episodes": (1, True),
 }  # fmt: skip
 # The numbers that end at 1, and whether 1 itself is allowed.

@@ -1,6 +1,5 @@
 """Algorithm 1: collect episodes, fit the model, improve the policy; one stack of seeds."""
 
-import math
 import time
 
 import numpy as np
@@ -8,7 +7,6 @@ import numpy as np
 from lvgts_np import adjoint, reference
 from lvgts_np.agent import Agent
 from lvgts_np.attention import read, read_nothing
-from lvgts_np.config import LOG_STD
 from lvgts_np.credit import phase_rows
 from lvgts_np.episodes import Replay, collect, training_reward
 from lvgts_np.imagine import infer
@@ -54,13 +52,6 @@ class Trainer:
         theta = init_policy(rng, c.H, A, c.hidden)
         return [{n: x.astype(c.dtype) for n, x in params.items()} for params in (phi, theta)]
 
-    @property
-    def learned(self):
-        """How much of the policy's learning is done: 0 up to the warm-up's end, below 1."""
-        c = self.config
-        since = max(self.iteration - c.warmup_iterations, 0)
-        return since / max(c.iterations - c.warmup_iterations, 1)
-
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -103,13 +94,7 @@ class Trainer:
         eta = np.stack(
             [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
         )  # (T, S, B, A)
-        # UNSPECIFIED: exploration. What a clear look is worth is learned only from looks of all
-        # kinds, and the policy narrows as it learns to recall. The noise that was is inferred, so
-        # actions may spread wider than the policy's: by x^(1-p) s^p, where s is the least std that
-        # the policy has itself, and p the cube of the share learned: narrow only at last. (M10)
-        p = self.learned**3
-        least = c.exploration ** (1.0 - p) * math.exp(LOG_STD[0] * p)
-        episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype), least)
+        episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype))
         r = training_reward(episodes, c.distractor_scale)
         self.replay.add(episodes.o, episodes.a, r)
         self.interval.append(
@@ -150,7 +135,8 @@ class Trainer:
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         # UNSPECIFIED: the rate falls from the warm-up's end to a twentieth: late in a run the
         # model's errors are as large as the credit that is left, and would move the policy.
-        lr = c.policy_lr * (1.0 - 0.95 * self.learned)
+        done = (self.iteration - c.warmup_iterations) / (c.iterations - c.warmup_iterations)
+        lr = c.policy_lr * (1.0 - 0.95 * done)
         self.theta, self.adam_theta = self._step(
             self.theta, self.adam_theta, {"imagined return": G}, gradient, lr
         )

@@ -113,18 +113,6 @@ def test_the_model_rate_falls_to_a_tenth_and_its_adam_has_its_own_beta_2(monkeyp
     assert [beta_2 for _, beta_2 in steps] == [0.9] * 3
 
 
-@pytest.mark.parametrize("exploration", [0.0, 0.8])
-def test_exploration_falls_from_the_warm_up_on_to_the_least_of_the_policy(monkeypatch, exploration):
-    seen, real = [], train.collect
-    monkeypatch.setattr(train, "collect", lambda *args: seen.append(args[4:]) or real(*args))
-    trainer = Trainer(settings(episodes=80, warmup=0.5, exploration=exploration), [0])
-    for _ in range(10):
-        trainer.iterate()
-    p = np.arange(5) ** 3 / 5**3  # the cube of the share learned
-    falls = np.exp((1.0 - p) * np.log(0.8) - p) if exploration else np.zeros(5)
-    assert [least for (least,) in seen] == pytest.approx([exploration] * 5 + list(falls))
-
-
 def poison(monkeypatch, part, seed_position, at):
     """Make one seed's value from a gradient function of the adjoint NaN from its call `at` on."""
     real, calls = getattr(adjoint, part), []
