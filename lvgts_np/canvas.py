@@ -9,7 +9,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lvgts_np.paint import ALGOS, BLUE, FRAME, ORANGE, matrix, name_phases, red_step
+from lvgts_np.paint import (
+    ALGOS,
+    BLUE,
+    FRAME,
+    ORANGE,
+    lowest,
+    matrix,
+    name_phases,
+    note_depth,
+    red_step,
+)
 
 LOOK = {"lvgts": (BLUE, "-"), "lm_svg": (ORANGE, "--")}
 MARKERS = {"lvgts": "o", "lm_svg": "s"}
@@ -135,10 +145,10 @@ def spread(finals):
                 for a in ("lm_svg", "lvgts") if len((x := of(last, algo=a))["seed"])}  # fmt: skip
         for seed in set.intersection(*map(set, ends.values())):
             ax.plot(range(len(ends)), [e[seed] for e in ends.values()], color="0.6", lw=0.6)
-        for x, (algo, end) in enumerate(ends.items()):
-            runs(ax, algo, np.full(len(end), x), list(end.values()))
         lines(ax, last)
-        ax.set_ylim(bottom=min(0.0, finals["final_return"].min()) - 0.3)
+        show_down_to_worst(ax, finals)
+        for x, (algo, end) in enumerate(ends.items()):
+            runs(ax, algo, np.full(len(end), x), np.array(list(end.values())))
         ax.set(title=NAMES[task], xlim=(-0.5, len(ends) - 0.5))
         ax.set_xticks(range(len(ends)), [ALGOS[a] for a in ends])
     figure.axes[0].set_ylabel("final recall return")
@@ -149,14 +159,14 @@ def horizon(means, finals):
     """Final return, and LVGTS's attention, by the lag between remembering and recall."""
     figure = Figure((6.8, 6.0), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    lines(top, finals)
+    show_down_to_worst(top, finals)
     for algo, (color, dash) in LOOK.items():
         mean, last = of(means, algo=algo), of(finals, algo=algo)
         top.fill_between(mean["lag"], mean["low"], mean["high"], color=color, alpha=0.25, lw=0)
         top.plot(mean["lag"], mean["mean"], color=color, ls=dash, lw=2.0, label=ALGOS[algo])
         beside = {"lvgts": 1.03, "lm_svg": 0.97}[algo]  # that runs do not cover each other
         runs(top, algo, last["lag"] * beside, last["final_return"])
-    lines(top, finals)
-    top.set_ylim(bottom=min(0.0, finals["final_return"].min()) - 0.2)
     top.set_ylabel("final recall return (noise-free policy)")
     mean, last = of(means, algo="lvgts"), of(finals, algo="lvgts")
     bottom.plot(mean["lag"], mean["attention_remember"], color=BLUE, lw=2.0)
@@ -173,9 +183,18 @@ def horizon(means, finals):
     return figure
 
 
+def show_down_to_worst(ax, finals):
+    """Down to the worst final return, but not so far that the rest is squeezed."""
+    worst = min(0.0, finals["final_return"].min()) - 0.3
+    ax.set_ylim(bottom=np.fmax(worst, lowest(finals)))
+
+
 def runs(ax, algo, x, y):
-    """Every run as a point."""
+    """Every run as a point; where one is below the picture, how deep."""
     ax.plot(x, y, MARKERS[algo], color=LOOK[algo][0], mfc="none", ms=4)
+    below = y < ax.get_ylim()[0]
+    for place in np.unique(x[below]):
+        note_depth(ax, place, y[x == place].min(), "black")
 
 
 def of(table, **which):

@@ -55,21 +55,32 @@ def learning_curve(table, seeds):
 
 def cut_below(ax, table, names):
     """Keep a collapse from squeezing the rest: cut the axis, and say how deep it went."""
-    floor, ceiling = table["floor_return"][0], table["max_return"][0]
-    bottom = floor - 0.75 * (ceiling - floor)
+    last = table["episodes"][-1]
     for name in names:
         deepest = np.argmin(np.nan_to_num(table[name], nan=np.inf))
         of_seed = name != "mean" or len(names) == 1
-        if of_seed and table[name][deepest] < bottom:  # never true while bottom is nan
-            at = (table["episodes"][deepest], bottom)
-            text = f"to {table[name][deepest]:.1f}"
-            ax.annotate(text, at, (4, 4), textcoords="offset points", color=BLUE)
-            ax.set_ylim(bottom=bottom)
+        if of_seed and table[name][deepest] < lowest(table):
+            ax.set_ylim(bottom=lowest(table))
+            x = table["episodes"][deepest]
+            note_depth(ax, x, table[name][deepest], BLUE, "right" if x > last / 2 else "left")
+
+
+def lowest(table):
+    """The return at which an axis is cut; without a floor nan, and nothing is below that."""
+    floor, ceiling = np.min(table["floor_return"]), np.max(table["max_return"])
+    return floor - 0.75 * (ceiling - floor)
+
+
+def note_depth(ax, x, depth, color, ha="left"):
+    """On the lower edge, how deep it went below it."""
+    offset = {"left": (4, 4), "right": (-4, 4)}[ha]
+    at = {"xytext": offset, "textcoords": "offset points", "ha": ha}
+    ax.annotate(f"to {depth:.1f}", (x, ax.get_ylim()[0]), color=color, **at)
 
 
 def label_right(ax, labels):
     """Names (y, text, colour) beside the axes, pushed apart until none covers another."""
-    labels = sorted(labels)
+    labels = sorted((max(y, ax.get_ylim()[0]), *label) for y, *label in labels)
     at = np.array([y for y, _, _ in labels])
     gap = 0.055 * np.diff(ax.get_ylim())
     for _ in range(200):

@@ -198,6 +198,29 @@ def test_the_red_bars_are_the_attention_of_one_recall_step(tmp_path):
     assert words == [f"{w:.2f}" if w >= 0.005 else "" for w in weights]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("at", [3, -1])
+def test_a_collapse_is_cut_and_leaves_every_name_on_the_page(tmp_path, at):
+    for seed in range(2):
+        write_seed(tmp_path, seed, config.preset("dummy_amt"))
+    log = rows_of(tmp_path / "seed_1" / "log.csv")
+    log[at]["eval_return_recall"] = -21.1
+    write_csv(tmp_path / "seed_1" / "log.csv", log[0], [row.values() for row in log])
+    figures.draw(tmp_path)
+    table = figures.read(tmp_path / "learning_curve.csv", figures.arrays)
+    seeds = figures.read_seeds(tmp_path, [0, 1])
+    figure = figures.PICTURES["learning_curve"][2](table, seeds)
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    assert ax.get_ylim()[0] == pytest.approx(-2.0 - 0.75 * (1.998 + 2.0))
+    words = [text.get_text() for text in ax.texts]
+    assert {"seed 0", "seed 1", "mean", "to -21.1"} < set(words)
+    for text in ax.texts:
+        box, frame = text.get_window_extent(), figure if text.get_text() != "to -21.1" else ax
+        assert frame.bbox.x0 < box.x0 < box.x1 < frame.bbox.x1
+        assert frame.bbox.y0 < box.y0 < box.y1 < frame.bbox.y1
+
+
 def test_interrupted_seeds_give_a_learning_curve_without_lines(tmp_path):
     write_log(tmp_path, 0, config.preset("dummy_amt"), 3)
     write_log(tmp_path, 1, config.preset("dummy_amt"), 0)

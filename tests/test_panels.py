@@ -5,8 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from lvgts_np import panels
-from lvgts_np.figures import Seed
+from lvgts_np import canvas, panels
+from lvgts_np.figures import Seed, arrays, read
 
 
 def make_seed(number, task, algo, final, frozen=None, steps=4):
@@ -77,6 +77,25 @@ def test_the_same_numbers_give_the_same_bytes(study, tmp_path):
 def test_one_algorithm_on_one_task_is_drawn(study, tmp_path, algo):
     panels.draw({("dummy_amt", algo): study["dummy_amt", algo]}, tmp_path)
     assert (tmp_path / "figure2.png").stat().st_size > 10_000
+
+
+def test_a_lost_run_does_not_squeeze_the_others(study, tmp_path):
+    study["dummy_amt", "lm_svg"][2] = make_seed(2, "dummy_amt", "lm_svg", -21.1)
+    panels.draw(study, tmp_path)
+    finals = read(tmp_path / "finals.csv", arrays)
+    spread = canvas.spread(finals).axes
+    finals["lag"] = np.where(finals["task"] == "dummy_amt", 10.0, 30.0)
+    cells = {
+        "lag": [10.0, 30.0, 10.0, 30.0], "algo": ["lvgts", "lvgts", "lm_svg", "lm_svg"],
+        "mean": np.ones(4), "low": np.ones(4), "high": np.ones(4),
+        "attention_remember": np.ones(4),
+    }  # fmt: skip
+    means = {name: np.array(column) for name, column in cells.items()}
+    horizon = canvas.horizon(means, finals | {"attention_remember": finals["lag"] / 30}).axes
+    for axes in (spread, horizon[:1]):
+        assert [ax.get_ylim()[0] for ax in axes] == [-5.0] * len(axes)
+        notes = [text.get_text() for ax in axes for text in ax.texts if "to" in text.get_text()]
+        assert notes == ["to -21.1"]
 
 
 def test_a_frozen_run_counts_as_a_failure_and_its_curve_ends(study, tmp_path):
