@@ -6,7 +6,7 @@ import numpy as np
 
 from lvgts_np import checkpoint, config
 from lvgts_np.attention import remember
-from lvgts_np.model import act, encode_step
+from lvgts_np.model import encode_step, policy, squash
 
 
 class Agent:
@@ -33,8 +33,10 @@ class Agent:
         self.memory = self.h = self.a = None
         self.u = []  # u_t (S, B, A) of every step so far
 
-    def act(self, o_t, eta_t=0.0):
+    def act(self, o_t, eta_t=0.0, least=0.0):
         """The action on the next observation; without noise η_t, the policy's mean.
+
+        a_t = squash(μ(h_t) + max(σ(h_t), least) η_t)
 
         o_t (B, O), or (S, B, O) for a stack of seeds; returns a_t (B, A) or (S, B, A).
         """
@@ -50,6 +52,7 @@ class Agent:
         oa_t = np.concatenate((stacked, self.a), axis=-1)
         self.h, _, _ = encode_step(self.phi, oa_t, self.h, self.memory, self.k, self.rule)
         self.memory = remember(self.memory, self.h)
-        self.a, u_t = act(self.theta, self.h, eta_t, self.a_max)
-        self.u.append(u_t)
+        mean, std = policy(self.theta, self.h)
+        self.u.append(mean + np.maximum(std, least) * eta_t)
+        self.a = squash(self.u[-1], self.a_max)
         return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:])

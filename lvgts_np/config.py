@@ -63,6 +63,8 @@ class Config:
     truncate_encoder: bool = True  # the encoder's recurrence is truncated too (M3)
     topk_rule: str = "paper"  # [Alg. 2] threshold of the attention (M4)
     store: str = "before"  # a latent enters the memory before or after its detach (M8)
+    init_actions: float = 0.3  # scale of the encoder's initial weights for actions (M1)
+    init_recurrence: float = 1.5  # and for its last latent (M1)
     # Model learning [A.2]
     alpha_reward: float = 20.0  # [Eq. 7] (M11)
     alpha_decoder: float = 1.0  # [Eq. 7] (M11)
@@ -76,6 +78,7 @@ class Config:
     # Policy learning [Alg. 1]
     policy_lr: float = 6e-3  # falls linearly to a twentieth, from the end of the warm-up
     warmup: float = 0.2  # share of the run in which only the model learns
+    exploration: float = 0.0  # least std of the collected actions, as the policy starts to learn
     clip_norm: float = 1.0  # of each gradient, all parameters of a seed together
     # The loop
     grad: str = "adjoint"  # who differentiates: the hand-written adjoint, or autograd
@@ -154,10 +157,11 @@ def did_you_mean(word, words):
 LEAST = {
     "t1": (1, True), "sigma": (0, True), "a_max": (0, False), "distractor_scale": (0, True),
     "N": (1, True), "k": (1, True), "H": (1, True), "hidden": (1, True),
+    "init_actions": (0, True), "init_recurrence": (0, True),
     "alpha_reward": (0, True), "alpha_decoder": (0, True), "alpha_transition": (0, True),
     "model_steps": (1, True), "model_batch": (1, True), "model_lr": (0, False),
-    "replay_episodes": (1, True), "policy_lr": (0, False), "warmup": (0, True),
-    "model_beta_2": (0, True), "clip_norm": (0, False), "episodes": (1, True),
+    "model_beta_2": (0, True), "replay_episodes": (1, True), "policy_lr": (0, False),
+    "warmup": (0, True), "exploration": (0, True), "clip_norm": (0, False), "episodes": (1, True),
     "episodes_per_iteration": (1, True), "eval_every": (1, True), "eval_episodes": (1, True),
 }  # fmt: skip
 # The numbers that end at 1, and whether 1 itself is allowed.

@@ -7,15 +7,15 @@ import numpy as np
 from lvgts_np.tasks import play
 
 
-def collect(task, agent, noise, eta=None):
+def collect(task, agent, noise, eta=None, least=0.0):
     """Play whole episodes with the agent; -> Episodes and the pre-squash actions (T, S, B, A).
 
-    noise (from `Task.draw`, seeds stacked) is the task's, eta (T, S, B, A) the policy's; without
-    it the policy acts by its mean.
+    noise (from `Task.draw`, seeds stacked) is the task's, eta (T, S, B, A) the policy's, at least
+    `least` wide; without it the policy acts by its mean.
     """
     agent.reset()
     draws = itertools.repeat(0.0) if eta is None else iter(eta)
-    episodes = play(task, noise, lambda o_t: agent.act(o_t, next(draws)))
+    episodes = play(task, noise, lambda o_t: agent.act(o_t, next(draws), least))
     return episodes, np.stack(agent.u)
 
 

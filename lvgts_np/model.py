@@ -156,15 +156,18 @@ def act(theta, h_t, eta_t, a_max):
     return squash(u_t, a_max), u_t
 
 
-def init_model(rng, O, A, H, hidden, combine_mlp=True):
-    """Fresh model parameters phi of one seed, leading axis 1. combine_mlp: M1's switch."""
+def init_model(rng, O, A, H, hidden, combine_mlp=True, actions=0.3, recurrence=1.5):
+    """Fresh model parameters phi of one seed, leading axis 1. combine_mlp: M1's switch.
+
+    actions and recurrence scale the query's first weights of a_{t-1} and of h_{t-1}.
+    """
     # UNSPECIFIED: the initial weights. They decide if attention forms on the steps that saw
     # something, or on later ones that copied it, which makes the shortcut two hops long. So keys
     # start as minus the query, which looks at what is least like now; copies fade where the
     # recurrence is strong and the memory's branch starts small; and steps that saw nothing look
     # alike where actions weigh little. (M1)
     phi = init_mlp(rng, "b.q", O + A + H, hidden, H)
-    phi["b.q.W1"] *= onp.repeat([1.0, 0.3, 1.5], [O, A, H])[:, None]
+    phi["b.q.W1"] *= onp.repeat([1.0, actions, recurrence], [O, A, H])[:, None]
     phi["b.W"] = 0.1 * rng.standard_normal((1, H, H)) / onp.sqrt(H) - onp.eye(H)
     phi |= init_mlp(rng, "d", H, hidden, O)
     phi |= init_mlp(rng, "f", H + A, hidden, 2 * H)

@@ -1,5 +1,6 @@
 """Algorithm 1: collect episodes, fit the model, improve the policy; one stack of seeds."""
 
+import math
 import time
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from lvgts_np import adjoint, reference
 from lvgts_np.agent import Agent
 from lvgts_np.attention import read, read_nothing
+from lvgts_np.config import LOG_STD
 from lvgts_np.credit import phase_rows
 from lvgts_np.episodes import Replay, collect, training_reward
 from lvgts_np.imagine import infer
@@ -48,9 +50,17 @@ class Trainer:
 
     def _initial(self, rng):
         c, O, A = self.config, self.task.O, self.task.A
-        phi = init_model(rng, O, A, c.H, c.hidden, c.combine == "mlp")
+        scales = c.init_actions, c.init_recurrence
+        phi = init_model(rng, O, A, c.H, c.hidden, c.combine == "mlp", *scales)
         theta = init_policy(rng, c.H, A, c.hidden)
         return [{n: x.astype(c.dtype) for n, x in params.items()} for params in (phi, theta)]
+
+    @property
+    def learned(self):
+        """How much of the policy's learning is done: 0 up to the warm-up's end, below 1."""
+        c = self.config
+        since = max(self.iteration - c.warmup_iterations, 0)
+        return since / max(c.iterations - c.warmup_iterations, 1)
 
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
@@ -94,7 +104,13 @@ class Trainer:
         eta = np.stack(
             [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
         )  # (T, S, B, A)
-        episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype))
+        # UNSPECIFIED: exploration. What a clear look is worth is learned only from looks of all
+        # kinds, and the policy narrows as it learns to recall. The noise that was is inferred, so
+        # actions may spread wider than the policy's: by x^(1-p) s^p, where s is the least std that
+        # the policy has itself, and p the cube of the share learned: narrow only at last. (M10)
+        p = self.learned**3
+        least = c.exploration ** (1.0 - p) * math.exp(LOG_STD[0] * p)
+        episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype), least)
         r = training_reward(episodes, c.distractor_scale)
         self.replay.add(episodes.o, episodes.a, r)
         self.interval.append(
@@ -135,8 +151,7 @@ class Trainer:
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         # UNSPECIFIED: the rate falls from the warm-up's end to a twentieth: late in a run the
         # model's errors are as large as the credit that is left, and would move the policy.
-        done = (self.iteration - c.warmup_iterations) / (c.iterations - c.warmup_iterations)
-        lr = c.policy_lr * (1.0 - 0.95 * done)
+        lr = c.policy_lr * (1.0 - 0.95 * self.learned)
         self.theta, self.adam_theta = self._step(
             self.theta, self.adam_theta, {"imagined return": G}, gradient, lr
         )

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from lvgts_np.agent import Agent
+from lvgts_np.attention import read
 from lvgts_np.config import ConfigError
 from lvgts_np.episodes import Replay, collect, training_reward
-from lvgts_np.model import encode, init_model, init_policy, policy, squash
+from lvgts_np.imagine import infer
+from lvgts_np.model import act, encode, init_model, init_policy, policy, squash
 from lvgts_np.tasks import Task
 from lvgts_np.train import stack
 
@@ -29,6 +31,27 @@ def test_acting_step_by_step_is_the_policy_of_the_encoder_over_the_whole_episode
         mean, std = policy(agent.theta, h[t])
         np.testing.assert_allclose(u[t], mean + std * eta[t], atol=1e-13)
         np.testing.assert_allclose(episodes.a[t], squash(u[t], 3.0), atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_explorer_acts_at_least_so_wide_and_replays_the_same(dtype):
+    agent, task, rng = make_agent(S=2), Task("dummy_amt"), np.random.default_rng(1)
+    agent.phi, agent.theta = (
+        {name: x.astype(dtype) for name, x in params.items()} for params in (agent.phi, agent.theta)
+    )
+    noise = stack([task.draw(rng, 5) for _ in range(2)], new_axis=True)
+    eta = rng.standard_normal((15, 2, 5, 1)).astype(dtype)
+    episodes, u = collect(task, agent, noise, eta, 1.0)
+    assert u.dtype == dtype
+    o, encoder = episodes.o.astype(dtype), {"N": 15, "k": 2, "rule": "paper"}
+    h, _, _ = encode(agent.phi, o, episodes.a, **encoder)
+    mean, std = (np.array(x) for x in zip(*(policy(agent.theta, h_t) for h_t in h), strict=True))
+    assert std.min() < 1.0 < std.max()
+    near = {"rtol": 0, "atol": 1e-4 if dtype == np.float32 else 1e-12}
+    np.testing.assert_allclose(u, mean + np.maximum(std, 1.0) * eta, **near)
+    replayed = infer(agent.phi, agent.theta, o, episodes.a, u, encoder, read)
+    again = np.array([act(agent.theta, h[t], replayed.eta[t], 3.0)[0] for t in range(15)])
+    np.testing.assert_allclose(again, episodes.a, **near)
 
 
 def test_reset_forgets_and_no_noise_is_the_mean():

@@ -113,6 +113,28 @@ def test_the_model_rate_falls_to_a_tenth_and_its_adam_has_its_own_beta_2(monkeyp
     assert [beta_2 for _, beta_2 in steps] == [0.9] * 3
 
 
+def test_actions_and_recurrence_start_at_their_scales_and_all_else_as_before():
+    config = settings(dtype="float64", H=5)
+    before, after = (
+        Trainer(c, [3]).phi for c in (config, config.replace(init_actions=0.6, init_recurrence=4.5))
+    )
+    times = np.repeat([1.0, 0.6 / 0.3, 4.5 / 1.5], [1, 1, 5])[:, None]
+    np.testing.assert_allclose(after.pop("b.q.W1"), times * before.pop("b.q.W1"), rtol=1e-15)
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("exploration", [0.0, 0.8])
+def test_exploration_falls_from_the_warm_up_on_to_the_least_of_the_policy(monkeypatch, exploration):
+    seen, real = [], train.collect
+    monkeypatch.setattr(train, "collect", lambda *args: seen.append(args[4:]) or real(*args))
+    trainer = Trainer(settings(episodes=80, warmup=0.5, exploration=exploration), [0])
+    for _ in range(10):
+        trainer.iterate()
+    p = np.arange(5) ** 3 / 5**3  # the cube of the share learned
+    falls = np.exp((1.0 - p) * np.log(0.8) - p) if exploration else np.zeros(5)
+    assert [least for (least,) in seen] == pytest.approx([exploration] * 5 + list(falls))
+
+
 def poison(monkeypatch, part, seed_position, at):
     """Make one seed's value from a gradient function of the adjoint NaN from its call `at` on."""
     real, calls = getattr(adjoint, part), []
