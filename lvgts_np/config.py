@@ -131,8 +131,12 @@ SMOKE = {
 }
 
 # What the horizon study changes, whose longest episodes are twenty times as long as Figure 2's:
-# there a rate that stays high lets models come apart in the middle of a run.
+# there a rate that stays high lets models come apart in the middle of a run, a recurrence that
+# starts weaker leaves attention on copies, and actions that narrow early leave credit unlearned.
 HORIZON = {
+    "init_actions": 0.6,
+    "init_recurrence": 2.0,
+    "exploration": 1.0,
     "model_lr_fall": "squared",
     "model_beta_2": 0.95,
     "episodes": 14_400,

@@ -105,9 +105,10 @@ class Trainer:
             [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
         )  # (T, S, B, A)
         # UNSPECIFIED: exploration. What a clear look is worth is learned only from looks of all
-        # kinds, and the policy narrows as it learns to recall. The noise that was is inferred, so
-        # actions may spread wider than the policy's: by x^(1-p) s^p, where s is the least std that
-        # the policy has itself, and p the cube of the share learned: narrow only at last. (M10)
+        # kinds, and the policy narrows as it learns to recall. The noise of an episode is inferred,
+        # so collected actions may spread wider than the policy's: at least x^(1-p) s^p, x being the
+        # exploration, s the policy's least std, p the cube of the share learned, so that they are
+        # narrow only at last. (M10)
         p = self.learned**3
         least = c.exploration ** (1.0 - p) * math.exp(LOG_STD[0] * p)
         episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype), least)
