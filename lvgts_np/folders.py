@@ -1,10 +1,17 @@
 """A seed's folder: which files a run leaves in it, and whether a run may use it."""
 
+import contextlib
 import json
+import os
 import tempfile
 from pathlib import Path
 
 from lvgts_np import checkpoint, config, states
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 LOGS = ("log.csv", "timing.csv")  # they grow while a seed learns
 FILES = (
@@ -81,10 +88,12 @@ def iterations_done(settings, seed, path):
         ) from error
 
 
+@contextlib.contextmanager
 def prepare(folder, left):
     """Make the folders of the seeds that are left, each as its iterations need it (see `look`).
 
-    OutputError where they cannot be made or written to; then nothing has changed.
+    Meanwhile no other process may prepare them. OutputError where one has, or where they cannot
+    be made or written to; then nothing has changed.
     """
     paths = {folder / f"seed_{seed}": iterations for seed, iterations in left.items()}
     made = []
@@ -99,9 +108,33 @@ def prepare(folder, left):
                 path_made.rmdir()
         reason = f"{error.strerror}; choose another --out"
         raise OutputError(f"cannot write to {path}: {reason}") from error
-    for path, iterations in paths.items():
-        for name in FILES:
-            if iterations == 0:
-                (path / name).unlink(missing_ok=True)
-            for passing in path.glob(f".{name}.*"):  # of a process that was killed
-                passing.unlink()
+    with contextlib.ExitStack() as locks:
+        for path in paths:
+            lock(path, locks)
+        for path, iterations in paths.items():
+            for name in FILES:
+                if iterations == 0:
+                    (path / name).unlink(missing_ok=True)
+                for passing in path.glob(f".{name}.*"):  # of a process that was killed
+                    passing.unlink()
+        yield
+
+
+def lock(path, locks):
+    """Keep other processes out of a folder until `locks`, an ExitStack, ends; OutputError if not.
+
+    The lock is on the folder itself, so it leaves no file, and goes with its process, however that
+    ends. Where the system has none, on Windows and some network disks, nobody is kept out.
+    """
+    if fcntl is None:
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    locks.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"another run is writing to {path}: wait for it, stop it, or choose another --out"
+        ) from error
+    except OSError:
+        pass

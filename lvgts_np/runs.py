@@ -30,17 +30,18 @@ def run(cells, seeds, jobs=1, executor=None, quiet=False, force=False, resume=Fa
     cells = {Path(folder): settings for folder, settings in cells.items()}
     looks = {f: look(settings, seeds, f, force, resume) for f, settings in cells.items()}
     calls, begun = [], 0
-    for folder, settings in cells.items():
-        left, _ = looks[folder]
-        prepare(folder, left)
-        for stack in group(left, jobs):
-            calls.append((settings, stack, folder))
-            begun += steps(settings, left[stack[0]])
-    total = sum(steps(settings, settings.iterations) for settings, _, _ in calls)
-    (first, *others) = cells.values()
-    label = f"{len(cells)} cells" if others else f"{first.task} {first.algo}"
-    with progress(total, label, quiet, begun) as at:
-        results = train(calls, jobs, executor, at)
+    with contextlib.ExitStack() as prepared:
+        for folder, settings in cells.items():
+            left, _ = looks[folder]
+            prepared.enter_context(prepare(folder, left))
+            for stack in group(left, jobs):
+                calls.append((settings, stack, folder))
+                begun += steps(settings, left[stack[0]])
+        total = sum(steps(settings, settings.iterations) for settings, _, _ in calls)
+        (first, *others) = cells.values()
+        label = f"{len(cells)} cells" if others else f"{first.task} {first.algo}"
+        with progress(total, label, quiet, begun) as at:
+            results = train(calls, jobs, executor, at)
     summaries = {folder: dict(old) for folder, (_, old) in looks.items()}
     for (_, _, folder), new in zip(calls, results, strict=True):
         summaries[folder] |= {summary["seed"]: summary for summary in new}

@@ -331,6 +331,24 @@ def test_a_damaged_summary_or_config_is_one_line(tmp_path, clock, capsys):
         assert contents(tmp_path) == before
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no folder locks here")
+def test_a_folder_that_a_living_run_writes_to_is_left_alone(tmp_path, clock, capsys):
+    config, folder = cut_off(tmp_path, clock)
+    left, _ = look(config, SEEDS, folder, resume=True)
+    with prepare(folder, {1: left[1]}):
+        before = contents(tmp_path)
+        for how in ("--resume", "--force"):
+            assert command(tmp_path, how) == 2
+            out, err = capsys.readouterr()
+            assert (out, err.count("\n")) == ("", 1)
+            assert f"another run is writing to {folder / 'seed_1'}" in err
+            assert contents(tmp_path) == before
+        train(config, tmp_path, seeds=[0, 2], resume=True)  # nobody writes to these
+    train(config, tmp_path, resume=True)
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
 def test_seeds_that_have_done_equally_much_make_stacks_that_share_the_jobs():
     fresh = dict.fromkeys(range(5), 0)
     assert runs.group(fresh, 1) == [[0, 1, 2, 3, 4]]
@@ -353,7 +371,8 @@ def test_several_cells_go_on_over_one_pool(tmp_path, clock):
     looks = [look(c, [*SEEDS, 3], path, resume=True) for c, path in cells]
     for (_, path), (left, summaries) in zip(cells, looks, strict=True):
         assert (left, summaries) == ({0: 2, 1: 2, 2: 2, 3: 0}, {})
-        prepare(path, left)
+        with prepare(path, left):
+            pass
     calls = [
         (config, stack, path)
         for (config, path), (left, _) in zip(cells, looks, strict=True)
