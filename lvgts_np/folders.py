@@ -89,13 +89,13 @@ def iterations_done(settings, seed, path):
 
 
 @contextlib.contextmanager
-def prepare(folder, left):
-    """Make the folders of the seeds that are left, each as its iterations need it (see `look`).
+def prepare(folder, seeds):
+    """Make the folders of the seeds where there are none, and keep other processes' runs out.
 
-    Meanwhile no other process may prepare them. OutputError where one has, or where they cannot
-    be made or written to; then nothing has changed.
+    OutputError where another is at work, or where they cannot be made or written to. No file has
+    changed then.
     """
-    paths = {folder / f"seed_{seed}": iterations for seed, iterations in left.items()}
+    paths = [folder / f"seed_{seed}" for seed in seeds]
     made = []
     try:
         for path in paths:
@@ -111,12 +111,6 @@ def prepare(folder, left):
     with contextlib.ExitStack() as locks:
         for path in paths:
             lock(path, locks)
-        for path, iterations in paths.items():
-            for name in FILES:
-                if iterations == 0:
-                    (path / name).unlink(missing_ok=True)
-                for passing in path.glob(f".{name}.*"):  # of a process that was killed
-                    passing.unlink()
         yield
 
 
@@ -138,3 +132,14 @@ def lock(path, locks):
         ) from error
     except OSError:
         pass
+
+
+def clear(folder, left):
+    """Delete what is in the way of the seeds that are left, by the iterations done (see `look`)."""
+    for seed, iterations in left.items():
+        path = folder / f"seed_{seed}"
+        for name in FILES:
+            if iterations == 0:
+                (path / name).unlink(missing_ok=True)
+            for passing in path.glob(f".{name}.*"):  # of a process that was killed
+                passing.unlink()

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lvgts_np import figures, processes
-from lvgts_np.folders import look, prepare
+from lvgts_np.folders import clear, look, prepare
 from lvgts_np.stacks import train_stack
 
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
@@ -31,9 +31,11 @@ def run(cells, seeds, jobs=1, executor=None, quiet=False, force=False, resume=Fa
     looks = {f: look(settings, seeds, f, force, resume) for f, settings in cells.items()}
     calls, begun = [], 0
     with contextlib.ExitStack() as prepared:
+        for folder, (left, _) in looks.items():
+            prepared.enter_context(prepare(folder, left))
         for folder, settings in cells.items():
             left, _ = looks[folder]
-            prepared.enter_context(prepare(folder, left))
+            clear(folder, left)
             for stack in group(left, jobs):
                 calls.append((settings, stack, folder))
                 begun += steps(settings, left[stack[0]])

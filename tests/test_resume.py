@@ -17,7 +17,7 @@ import pytest
 from lvgts_np import adjoint, audit, checkpoint, figures, processes, runs, stacks
 from lvgts_np.cli import main
 from lvgts_np.config import SMOKE, load, preset, save
-from lvgts_np.folders import FILES, OutputError, cell, look, prepare
+from lvgts_np.folders import FILES, OutputError, cell, clear, look, prepare
 from lvgts_np.train import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -334,8 +334,7 @@ def test_a_damaged_summary_or_config_is_one_line(tmp_path, clock, capsys):
 @pytest.mark.skipif(os.name == "nt", reason="no folder locks here")
 def test_a_folder_that_a_living_run_writes_to_is_left_alone(tmp_path, clock, capsys):
     config, folder = cut_off(tmp_path, clock)
-    left, _ = look(config, SEEDS, folder, resume=True)
-    with prepare(folder, {1: left[1]}):
+    with prepare(folder, [1]):
         before = contents(tmp_path)
         for how in ("--resume", "--force"):
             assert command(tmp_path, how) == 2
@@ -347,6 +346,17 @@ def test_a_folder_that_a_living_run_writes_to_is_left_alone(tmp_path, clock, cap
     train(config, tmp_path, resume=True)
     train(config, tmp_path / "whole")
     assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+def test_nothing_of_one_cell_is_deleted_where_another_cannot_be_used(tmp_path, clock):
+    config, folder = cut_off(tmp_path, clock)
+    cells = {folder: config, tmp_path / "other": config}
+    before = contents(tmp_path)
+    (tmp_path / "other").touch()  # no folder
+    with pytest.raises(OutputError, match="cannot write to"):
+        runs.run(cells, SEEDS, quiet=True, force=True)
+    (tmp_path / "other").unlink()
+    assert contents(tmp_path) == before
 
 
 def test_seeds_that_have_done_equally_much_make_stacks_that_share_the_jobs():
@@ -372,7 +382,7 @@ def test_several_cells_go_on_over_one_pool(tmp_path, clock):
     for (_, path), (left, summaries) in zip(cells, looks, strict=True):
         assert (left, summaries) == ({0: 2, 1: 2, 2: 2, 3: 0}, {})
         with prepare(path, left):
-            pass
+            clear(path, left)
     calls = [
         (config, stack, path)
         for (config, path), (left, _) in zip(cells, looks, strict=True)
