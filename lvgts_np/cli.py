@@ -6,18 +6,17 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from lvgts_np.config import (
+from lvgts_np.training.config import (
     ALGOS,
     CHOICES,
     FIELDS,
-    HORIZON,
-    MOST,
+    LAG_SWEEP,
+    MAX_ABS,
     SMOKE,
     TASKS,
     Config,
     ConfigError,
     did_you_mean,
-    load,
     parse,
     preset,
 )
@@ -25,15 +24,15 @@ from lvgts_np.config import (
 PROG = "run.py"
 
 
-def whole_number(least):
-    """argparse's type for a whole number that is not below least."""
+def whole_number(minimum):
+    """argparse's type for a whole number that is not below minimum."""
 
     def convert(text):
         with contextlib.suppress(ValueError):
-            if least <= int(text) <= MOST:
+            if minimum <= int(text) <= MAX_ABS:
                 return int(text)
         raise argparse.ArgumentTypeError(
-            f"must be a whole number from {least} to {MOST}, not {text!r}"
+            f"must be a whole number from {minimum} to {MAX_ABS}, not {text!r}"
         )
 
     return convert
@@ -103,10 +102,11 @@ def say(message, code):
 def train(args):
     """Run what the arguments ask for and report it."""
     config, seeds, modes = make_config(args), seed_numbers(args, 1), make_modes(args)
-    from lvgts_np import runs  # heavy; here, so that help and mistakes are answered at once
-    from lvgts_np.folders import cell
+    # Heavy: here, so that help and mistakes are answered at once.
+    from lvgts_np.experiments import runs
+    from lvgts_np.experiments.run_directory import condition_directory
 
-    folder = cell(args.out, config)
+    folder = condition_directory(args.out, config)
     (summaries,) = runs.run({folder: config}, seeds, **modes)
     return report(folder, summaries)
 
@@ -116,11 +116,11 @@ def figure2(args):
     refuse(args, "task", "algo")
     args.task = TASKS[0]
     base = make_config(args)
-    cells = [base.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
+    conditions = [base.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
     seeds, modes = seed_numbers(args, 20), make_modes(args)
-    from lvgts_np import study
+    from lvgts_np.experiments import figure2
 
-    rows = study.figure2(cells, seeds, args.out, **modes)
+    rows = figure2.figure2(conditions, seeds, args.out, **modes)
     for row in rows:
         print(f"{row.task} {row.algo}: {outcome(row)}")
     return ended(rows, args.out / "figure2" / "report.html")
@@ -130,14 +130,14 @@ def horizon(args):
     """The active memory task with longer and longer distractors, and the curve of it."""
     refuse(args, "task", "algo", "t2", "T")
     args.task = "dummy_amt"
-    base = make_config(args, **HORIZON)
+    base = make_config(args, **LAG_SWEEP)
     seeds, modes = seed_numbers(args, 5), make_modes(args)
-    from lvgts_np import horizon
+    from lvgts_np.experiments import lags
 
-    rows = horizon.horizon(base, seeds, args.out, **modes)
+    rows = lags.lag_sweep(base, seeds, args.out, **modes)
     for row in rows:
         print(f"lag {row.lag} {row.algo}: {outcome(row)}")
-    return ended(rows, args.out / "horizon" / "horizon.png")
+    return ended(rows, args.out / "horizon" / "lags.png")
 
 
 COMMANDS = {"train": train, "figure2": figure2, "horizon": horizon}
@@ -209,6 +209,8 @@ def make_config(args, **defaults):
             )
     changes = {**(SMOKE if args.smoke else {}), **changes, **flags}
     if args.config is not None:
+        from lvgts_np.training.config_file import load  # needs NumPy
+
         return load(args.config).replace(**changes)
     changes = {**defaults, **changes}
     if "task" not in changes:

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as onp
 from hypothesis import strategies as st
 
-from lvgts_np import attention, model
-from lvgts_np.imagine import infer
+from lvgts_np.paper import model
+from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.imagine import infer
 
 A_MAX = 3.0
-RULES, STORES = ("paper", "sab"), ("before", "after")
 
 
 class Case(NamedTuple):
@@ -28,7 +28,7 @@ class Case(NamedTuple):
     rule: str = "paper"
     store: str = "before"
     lm_svg: bool = False
-    combine_mlp: bool = True
+    combine: str = "mlp"
     scale: float = 1.0
     seed: int = 0
 
@@ -37,12 +37,12 @@ class Case(NamedTuple):
         return {"N": self.encoder_N, "k": self.k, "rule": self.rule}
 
     @property
-    def recall(self):
-        return attention.read_nothing if self.lm_svg else attention.read
+    def shortcut(self):
+        return not self.lm_svg
 
     @property
     def rollout(self):
-        return {"N": self.N, "recall": self.recall, "store": self.store}
+        return {"N": self.N, "shortcut": self.shortcut, "store": self.store}
 
     @property
     def rng(self):
@@ -54,8 +54,8 @@ def cases(**fixed):
     ranges = {"S": (1, 2), "B": (1, 3), "T": (2, 8), "O": (1, 3), "A": (1, 2), "H": (1, 4)}
     ranges |= {"hidden": (1, 5), "k": (1, 9), "N": (1, 9), "encoder_N": (1, 9)}
     fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
-    fields |= {"rule": st.sampled_from(RULES), "store": st.sampled_from(STORES)}
-    fields |= {"lm_svg": st.booleans(), "combine_mlp": st.booleans()}
+    fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
+    fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
     fields |= {"scale": st.integers(-3, 0).map(lambda e: 2.0**e)}
     fields |= {"seed": st.integers(0, 2**32 - 1)}
     for name, value in fixed.items():
@@ -74,7 +74,7 @@ def random_like(rng, params, S, scale):
 def random_model(case, rng):
     """phi and theta with every weight and bias random."""
     sizes = (case.O, case.A, case.H, case.hidden)
-    phi = model.init_model(rng, *sizes, combine_mlp=case.combine_mlp)
+    phi = model.init_model(rng, *sizes, combine=case.combine)
     theta = model.init_policy(rng, case.H, case.A, case.hidden)
     return [random_like(rng, params, case.S, case.scale) for params in (phi, theta)]
 
@@ -86,7 +86,7 @@ def random_episode(case, rng):
 
 
 def random_replay(case, rng):
-    """phi, theta and what `infer` finds on a random episode under them."""
+    """phi, theta and what `infer` returns for a random episode under them."""
     phi, theta = random_model(case, rng)
     o, a, u, _ = random_episode(case, rng)
-    return phi, theta, infer(phi, theta, o, a, u, case.encoder, case.recall)
+    return phi, theta, infer(phi, theta, o, a, u, case.encoder, case.shortcut)

@@ -7,8 +7,8 @@ import autograd.numpy as np
 import numpy as onp
 from hypothesis import assume
 
-from lvgts_np import attention, imagine, losses, model, nets
-from lvgts_np.autodiff import value_and_grad
+from lvgts_np.paper import attention, imagine, losses, model, nets
+from lvgts_np.paper.autodiff import value_and_grad
 
 COMPLEX_STEP, CENTRAL_STEP = 1e-20, 1e-5
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import lvgts_np
+from lvgts_np import experiments
 from lvgts_np.cli import OPTIONS, main
-from lvgts_np.config import FIELDS, SMOKE, TASKS, Config, ConfigError, preset, save
+from lvgts_np.training.config import FIELDS, SMOKE, TASKS, Config, ConfigError, preset
+from lvgts_np.training.config_file import save
 
 ROOT = Path(__file__).resolve().parent.parent
 TASK = ("--task", "dummy_pmt")
@@ -38,8 +39,8 @@ def runs(monkeypatch):
         return [[names | fake.answer(seed) for seed in seeds]]
 
     fake.run = run
-    monkeypatch.setitem(sys.modules, "lvgts_np.runs", fake)
-    monkeypatch.setattr(lvgts_np, "runs", fake, raising=False)
+    monkeypatch.setitem(sys.modules, "lvgts_np.experiments.runs", fake)
+    monkeypatch.setattr(experiments, "runs", fake, raising=False)
     return fake
 
 

@@ -21,6 +21,7 @@ from test_attention import (
     check_topk_values,
     check_weights_are_a_distribution,
 )
+from test_batching import check_seeds_are_independent
 from test_credit import check_boundary_slot, check_credit, check_myopic, check_shortcut
 from test_imagine import check_infer, check_replay, check_replay_is_exact
 from test_losses import check_losses, check_no_encoder_gradient, check_stop_gradients
@@ -33,11 +34,11 @@ from test_model import (
     check_maps,
 )
 from test_optim import check_adam, check_clip
-from test_stacking import check_seeds_are_independent
 from test_value_gradients import check_same_operator
 
-from lvgts_np import attention, credit, imagine, losses, model, nets, optim, value_gradients
-from lvgts_np.autodiff import detach
+from lvgts_np.paper import attention, credit, imagine, losses, model, nets, value_gradients
+from lvgts_np.paper.autodiff import detach
+from lvgts_np.training import optim
 
 
 def wrong(value, *vjps):
@@ -93,21 +94,21 @@ BUGS = [
      check_scores_and_read_gradients, CASE),
     (model.encode, "t % N == 0", "(t + 1) % N == 0", check_encoder_truncation, CASE),
     (model.encode, "h_tm1 = detach(h_tm1)", "pass", check_encoder_truncation, CASE),
-    (model.encode, "remember(memory, h_t)", "remember(memory, detach(h_t))",
+    (model.encode, "append(memory, h_t)", "append(memory, detach(h_t))",
      check_encoder_truncation, CASE),
     (model.encode, "h_tm1, a_tm1 = h_t, a[t]", "h_tm1 = h_t", check_encode, CASE),
     (model.latent, "return tanh(", "return negative_tanh(", check_encode_gradient, CASE),
     (model.squash, "return a_max * tanh(", "return a_max * negative_tanh(",
      check_map_gradient, "act", CASE),
     (model.act, "mean + std", "mean - std", check_maps, CASE),
-    (losses.model_losses, "- tall(r)", "+ tall(r)", check_losses, CASE),
+    (losses.model_losses, "- flatten_time(r)", "+ flatten_time(r)", check_losses, CASE),
     (losses.model_losses, "h, q = detach(h), detach(q)", "pass", check_no_encoder_gradient, CASE),
     (losses.model_losses, "reward(phi, h_all", "reward(phi, detach(h_all)",
      check_stop_gradients, CASE),
     (losses.half_square, "2.0 * error", "error", check_losses, CASE),
     (imagine.infer, "q[t + 1] - mean", "q[t + 1] + mean", check_infer, CASE),
-    (model.transition, "noise_scale(spread)", "noise_scale(detach(spread))", check_replay, CASE),
-    (model.noise_scale, "SPREAD", "0.0", check_infer, CASE),
+    (model.transition, "noise_scale(mae)", "noise_scale(detach(mae))", check_replay, CASE),
+    (model.noise_scale, "MIN_NOISE_SCALE", "0.0", check_infer, CASE),
     (losses.model_losses, "onp.abs(detach(error))", "np.abs(error)", check_stop_gradients, CASE),
     (nets.huberized_relu, "0.5 * slope", "slope", check_maps, CASE),
     (imagine.infer, "seen) - combine", "seen) + combine", check_replay_is_exact, CASE, False),
@@ -116,7 +117,7 @@ BUGS = [
     (model.latent, "+ rho_t", "", check_replay_is_exact, LM_SVG, False),
     (imagine.replay, CUT, CUT.replace("(t + 1) %", "t %"), check_replay, CASE),
     (imagine.replay, CUT, "h_hat[t + 1]", check_replay, CASE),
-    (imagine.replay, CUT, "h_hat[t + 1]", check_myopic, LM_SVG, attention.read_nothing),
+    (imagine.replay, CUT, "h_hat[t + 1]", check_myopic, LM_SVG),
     (imagine.replay, CUT, CUT.replace("(t + 1) % N", "(t + 1) % (N + 1)"), check_credit, CASE),
     (imagine.replay, 'store == "before"', 'store != "before"', check_boundary_slot, 0, 8, "before"),
     (imagine.replay, "inferred.w[t + 1], memory", "inferred.w[t + 1], detach(memory)",

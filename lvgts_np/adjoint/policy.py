@@ -1,4 +1,4 @@
-"""The gradient of the imagined return, and the credit of each action. [Alg. 1, Fig. 1]"""
+"""Gradient of the imagined return, and credit of each action. [Alg. 1, Fig. 1]"""
 
 from typing import NamedTuple
 
@@ -6,64 +6,73 @@ import numpy as np
 
 from lvgts_np.adjoint.layers import (
     Buffers,
-    add_rows,
+    add_at,
+    flat_indices,
+    flatten_time,
     latent,
     latent_adjoint,
     mlp,
     mlp_adjoint,
     mlp_gradient,
     networks,
-    rows,
-    tall,
 )
-from lvgts_np.config import LOG_STD, SPREAD
+from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE
 
 
-def return_and_grad(theta, phi, inferred, a_max, rollout, buffers=None):
-    """G (S,), the return of the replay, mean over episodes, and its gradient. [Alg. 1]
+def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None):
+    """Return G (S,) of the replay, mean over episodes, and its gradient. [Alg. 1, line 24]
 
     G = Σ_t Σ_b r̂_t[b] / B
 
-    inferred is what `infer` returns; rollout is (N, shortcut, store), shortcut True for LVGTS
-    (`read`), False for LM-SVG (`read_nothing`), the others as in `replay`. The gradient of
-    Σ_seeds G is a dict like theta.
+    inferred is what `infer` returns; rollout holds the keyword arguments N, shortcut and store of
+    `paper.imagine.replay`. The gradient of Σ_seeds G with respect to theta is a dict like theta.
     """
     buffers = Buffers() if buffers is None else buffers
-    nets, reads, trace, r_hat, dr = imagine(theta, phi, inferred, a_max, rollout, buffers)
+    N, shortcut, store = checked(**rollout)
+    nets, reads, trace, r_hat, dr = imagine(phi, theta, inferred, a_max, shortcut, buffers)
     B = inferred.h_0.shape[1]
     G = r_hat.sum(axis=-1) / B
     dr /= B  # G = Σ_t Σ_b r̂_t[b] / B
-    lambda_v, lambda_out = replay_adjoint(nets, trace, reads, dr, rollout, buffers)
-    x_pi, v_pi, lambda_v, lambda_out = map(tall, (trace.x_pi, trace.v_pi, lambda_v, lambda_out))
+    lambda_v, lambda_out = replay_adjoint(nets, trace, reads, dr, N, store, buffers)
+    x_pi, v_pi, lambda_v, lambda_out = map(
+        flatten_time, (trace.x_pi, trace.v_pi, lambda_v, lambda_out)
+    )
     gradient = mlp_gradient("pi", x_pi, v_pi, lambda_v, lambda_out)
     return G, {name: gradient[name] for name in theta}
 
 
-def credit(theta, phi, inferred, a_max, rollout, rows, buffers=None):
-    """Derivatives of weighted sums of predicted rewards by each action of the replay. [Fig. 1]
+def checked(N, shortcut, store="before"):
+    """Rollout (N, shortcut, store); ValueError for an unknown switch. (M8)"""
+    if store not in ("before", "after"):
+        raise ValueError(f"unknown store {store!r}")
+    return N, shortcut, store
 
-    C[p, i] = Σ_j rows[p, j] ∂r̂_j / ∂â_i = λ_â_i of the return that counts r̂_j rows[p, j] times
 
-    rows (P, T), the others as in `return_and_grad`; returns (P, T, S, B, A), per episode.
+def credit(phi, theta, inferred, a_max, rollout, cotangents, buffers=None):
+    """Credit of every action of the replay for weighted sums of predicted rewards. [Fig. 1]
+
+    C[p, i] = Σ_j g[p, j] ∂r̂_j / ∂â_i = λ_â_i of the return Σ_j g[p, j] r̂_j
+
+    cotangents g (P, T), the others as in `return_and_grad`; returns (P, T, S, B, A), per episode.
     """
     buffers = Buffers() if buffers is None else buffers
-    nets, reads, trace, _, dr = imagine(theta, phi, inferred, a_max, rollout, buffers)
+    N, shortcut, store = checked(**rollout)
+    nets, reads, trace, _, dr = imagine(phi, theta, inferred, a_max, shortcut, buffers)
     H, C = inferred.h_0.shape[-1], []
-    for row in rows.astype(dr.dtype):
-        lambda_x = dr * row[:, None, None]
-        replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
+    for cotangent in cotangents.astype(dr.dtype):
+        lambda_x = dr * cotangent[:, None, None]
+        replay_adjoint(nets, trace, reads, lambda_x, N, store, buffers)
         C.append(lambda_x[..., H:].swapaxes(0, 1))  # (T, S, B, A)
     return np.stack(C)
 
 
-def imagine(theta, phi, inferred, a_max, rollout, buffers):
-    """The replay and its rewards: nets, reads, Trace, r̂ (S, T·B), ∂r̂_t / ∂(ĥ_t, â_t)."""
+def imagine(phi, theta, inferred, a_max, shortcut, buffers):
+    """Replay and its rewards: nets, reads, Trace, r̂ (S, T·B), ∂r̂_t / ∂(ĥ_t, â_t)."""
     names = [name for name in ("f", "b.c", "r") if name + ".W1" in phi]
     nets = networks(theta, "pi") | networks(phi, *names)
-    _, shortcut, _ = rollout
-    reads = [remembered(w_t, len(inferred.w)) for w_t in inferred.w] if shortcut else None
+    reads = [attended(w_t, len(inferred.w)) for w_t in inferred.w] if shortcut else None
     trace = replay(nets, inferred, reads, a_max, buffers)
-    net, x = nets["r"], tall(trace.x_r)
+    net, x = nets["r"], flatten_time(trace.x_r)
     shape = x.shape[:2] + net.W1.shape[2:]
     v = buffers("v_r", shape, x.dtype)
     zeros = buffers("zeros", shape[1:], x.dtype, np.zeros)
@@ -73,16 +82,16 @@ def imagine(theta, phi, inferred, a_max, rollout, buffers):
     return nets, reads, trace, r_hat[..., 0], dr.reshape(trace.x_r.shape[:-1] + dr.shape[-1:])
 
 
-def remembered(w, T):
-    """What w_t (S, B, t) attends: weights (K, S, B), K the most of an episode, and their `rows`."""
+def attended(w, T):
+    """Non-zero weights (K, S, B) of w_t (S, B, t), K their most in an episode, and flat indices."""
     K = np.count_nonzero(w, axis=-1).max(initial=0)
     best = np.argsort(w, axis=-1).transpose(2, 0, 1)[w.shape[-1] - K :]
     w = np.take_along_axis(w.transpose(2, 0, 1), best, axis=0)
-    return w, rows(best, (w.shape[1], T, w.shape[2], None))
+    return w, flat_indices(best, (w.shape[1], T, w.shape[2], None))
 
 
 class Trace(NamedTuple):
-    """What the replay's forward pass leaves to its backward pass: (S, T, B, .)."""
+    """Values of the replay's forward pass for its backward pass: (S, T, B, .)."""
 
     x_pi: np.ndarray  # (ĥ_t, 1)
     v_pi: np.ndarray  # hidden layer of pi
@@ -101,7 +110,7 @@ def replay(nets, inferred, reads, a_max, buffers):
     ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t) = tanh(q + MLP(q, h_m) + ρ_t),
     q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
 
-    h_m = Σ_i w_{t+1}[i] ĥ_i with what is `remembered` at t+1 in reads, or 0 with None.
+    h_m = Σ_i w_{t+1}[i] ĥ_i, `attended` at t+1 in reads; 0 where reads is None (LM-SVG).
     """
     T, (S, B, H), A = len(inferred.eta), inferred.h_0.shape, inferred.eta[0].shape[-1]
     hidden, dtype = nets["pi"].W1.shape[-1], nets["pi"].W1.dtype
@@ -130,24 +139,25 @@ def replay(nets, inferred, reads, a_max, buffers):
             h_i = x_pi.reshape(-1, H + 1).take(at, axis=0)[..., :-1]
             np.einsum("ksb,ksbh->sbh", w, h_i, out=x_c[..., H:-1])
         out = mlp(nets["f"], x_r[:, t], v_f[:, t], zeros)  # line 17
-        np.multiply(inferred.xi[t], out[..., H:] > SPREAD, out=dq[:, t])
-        noise = np.maximum(out[..., H:], SPREAD) * inferred.xi[t]
+        np.multiply(inferred.xi[t], out[..., H:] > MIN_NOISE_SCALE, out=dq[:, t])
+        noise = np.maximum(out[..., H:], MIN_NOISE_SCALE) * inferred.xi[t]
         np.add(out[..., :H], noise, out=x_c[..., :H])
         latent(nets.get("b.c"), x_c, v_c[:, t], zeros, h_tp1, inferred.rho[t])
         h_hat[:, t + 1] = x_r[:, t + 1, :, :H] = h_tp1
     return trace
 
 
-def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
-    """Backward through the replay: who is credited with the return. [Alg. 1, lines 15-24]
+def replay_adjoint(nets, trace, reads, lambda_x_r, N, store, buffers):
+    """Backward pass of the replay: the derivative of the return. [Alg. 1, lines 15-24]
 
     λ_ĥ_t = [N ∤ t] (∂r̂ + λ_q_{t+1} ∂q_{t+1}/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
 
-    lambda_x_r (S, T, B, H+A) enters with what the rewards ask of (ĥ_t, â_t), and is left with all
-    that is asked: â_t's part is its credit. Returns λ_v and λ of the output of pi, in buffers.
+    lambda_x_r (S, T, B, H+A) (in/out) enters with the rewards' derivatives with respect to
+    (ĥ_t, â_t), and is left with the return's: â_t's part is its credit. Returns λ_v and λ of the
+    output of pi, in buffers.
     """
     x_pi, v_pi, _, v_f, v_c, dq, du, du_dout = trace
-    (S, T, B, H), (N, _, store) = (*x_pi.shape[:3], x_pi.shape[3] - 1), rollout
+    S, T, B, H = *x_pi.shape[:3], x_pi.shape[3] - 1
     W_f, W_pi = nets["f"].W1[:, :-1], nets["pi"].W1[:, :-1]
     lambda_h = buffers("lambda_h_hat", (S, T, B, H), du.dtype)
     lambda_out = buffers("lambda_out", du_dout.shape, du.dtype)
@@ -169,7 +179,7 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
             lambda_x_r[:, t] += np.matmul(lambda_v, W_f.mT)
         if t + 1 < T and reads is not None:  # h_m = Σ_i w_{t+1}[i] ĥ_i
             w, at = reads[t + 1]
-            add_rows(lambda_h, at, w[..., None] * lambda_h_m)  # the temporal shortcut
+            add_at(lambda_h, at, w[..., None] * lambda_h_m)  # the temporal shortcut
         lambda_u = lambda_a * du[:, t]  # â_t = a_max tanh(u_t / a_max)
         np.multiply(np.tile(lambda_u, 2), du_dout[:, t], out=lambda_out[:, t])  # u_t = μ + σ η_t
         mlp_adjoint(nets["pi"], v_pi[:, t], lambda_out[:, t], lambda_v_pi[:, t])

@@ -4,18 +4,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lvgts_np import adjoint, reference
-from lvgts_np.attention import read
-from lvgts_np.config import preset
-from lvgts_np.imagine import infer
-from lvgts_np.model import init_model, init_policy
-from lvgts_np.optim import adam_init, adam_step, clip_norm, flatten, unflatten
+from lvgts_np import adjoint
+from lvgts_np.paper import gradients
+from lvgts_np.paper.imagine import infer
+from lvgts_np.paper.model import init_model, init_policy
+from lvgts_np.training.config import preset
+from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, unflatten
 
-ENGINES = {"adjoint": adjoint, "autograd": reference}
+ENGINES = {"adjoint": adjoint, "autograd": gradients}
 
 
 class Learner:
-    """Model and policy of a stack of seeds, as `peer_torch.Learner` and `peer_jax.Learner`."""
+    """Model and policy of a batch of seeds, as `peer_torch.Learner` and `peer_jax.Learner`."""
 
     def __init__(self, phi, theta, c, dtype="float32", engine="adjoint"):
         self.c, self.dtype, self.engine = c, dtype, ENGINES[engine]
@@ -55,13 +55,13 @@ class Learner:
 
     def infer(self, o, a, u):
         encoder = {"N": self.c.N, "k": self.c.k, "rule": "paper"}
-        return infer(self.phi, self.theta, o, a, u, encoder, read)
+        return infer(self.phi, self.theta, o, a, u, encoder, True)
 
     def improvement(self, inferred):
         c = self.c
-        rollout = c.N, True, "before"
+        rollout = {"N": c.N, "shortcut": True}
         return self.engine.return_and_grad(
-            self.theta, self.phi, inferred, c.a_max, rollout, self.buffers
+            self.phi, self.theta, inferred, c.a_max, rollout, self.buffers
         )
 
     def params(self):

@@ -136,7 +136,7 @@ def mlp(p, name, x, activation=jax.nn.relu):
     return v @ p[name + ".W2"] + p[name + ".b2"]
 
 
-def tall(x):
+def flatten_time(x):
     return x.reshape(-1, x.shape[-1])
 
 
@@ -194,18 +194,18 @@ def largest(s, n):
 def model_losses(phi, o, a, r, N, k):
     h, q, _ = encode(phi, o, a, N, k)
     h, q = jnp.stack(h), jax.lax.stop_gradient(jnp.stack(q[1:]))
-    loss_reward = half_square(reward(phi, h, a) - tall(r))
-    loss_decoder = half_square(mlp(phi, "d", tall(h)) - tall(o))
+    loss_reward = half_square(reward(phi, h, a) - flatten_time(r))
+    loss_decoder = half_square(mlp(phi, "d", flatten_time(h)) - flatten_time(o))
     x = jnp.concatenate((jax.lax.stop_gradient(h[:-1]), a[:-1]), axis=-1)
-    mean, spread = jnp.split(mlp(phi, "f", tall(x)), 2, axis=-1)
-    error = mean - tall(q)
+    mean, spread = jnp.split(mlp(phi, "f", flatten_time(x)), 2, axis=-1)
+    error = mean - flatten_time(q)
     off = spread - jnp.abs(jax.lax.stop_gradient(error))
     return loss_reward, loss_decoder, half_square(error) + half_square(off)
 
 
 def reward(phi, h, a):
     """r̂ (T·B, 1) of latents and actions (T, B, .)."""
-    return mlp(phi, "r", tall(jnp.concatenate((h, a), axis=-1)), huberized_relu)
+    return mlp(phi, "r", flatten_time(jnp.concatenate((h, a), axis=-1)), huberized_relu)
 
 
 def half_square(error):

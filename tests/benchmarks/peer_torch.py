@@ -105,7 +105,7 @@ def mlp(p, name, x, activation=torch.relu_):
     return torch.baddbmm(p[name + ".b2"], v, p[name + ".W2"])
 
 
-def tall(x):
+def flatten_time(x):
     """(T, S, B, F) as (S, T·B, F)."""
     T, S, B, F = x.shape
     return x.transpose(0, 1).reshape(S, T * B, F)
@@ -164,9 +164,9 @@ def pick(h, best):
 def model_losses(phi, o, a, r, N, k):
     """Reward, decoder and transition loss, each (S,)."""
     B, (h, q, _) = o.shape[2], encode(phi, o, a, N, k)
-    h, a, q = torch.cat(h, dim=1), tall(a), torch.cat(q[1:], dim=1).detach()
-    loss_reward = half_square(reward(phi, torch.cat((h, a), dim=-1)) - tall(r))
-    loss_decoder = half_square(mlp(phi, "d", h) - tall(o))
+    h, a, q = torch.cat(h, dim=1), flatten_time(a), torch.cat(q[1:], dim=1).detach()
+    loss_reward = half_square(reward(phi, torch.cat((h, a), dim=-1)) - flatten_time(r))
+    loss_decoder = half_square(mlp(phi, "d", h) - flatten_time(o))
     x = torch.cat((h[:, :-B].detach(), a[:, :-B]), dim=-1)
     mean, spread = mlp(phi, "f", x).chunk(2, dim=-1)
     error = mean - q
@@ -188,11 +188,11 @@ def infer(phi, theta, o, a, u, N, k):
     T, S, B = o.shape[:3]
     h, q, reads = encode(phi, o, a, N, k)
     tall_h = torch.cat(h, dim=1)
-    x = torch.cat((tall_h[:, :-B], tall(a)[:, :-B]), dim=-1)
+    x = torch.cat((tall_h[:, :-B], flatten_time(a)[:, :-B]), dim=-1)
     q_hat, spread = mlp(phi, "f", x).chunk(2, dim=-1)
     xi = (torch.cat(q[1:], dim=1) - q_hat) / spread.clamp(min=SPREAD)
     mean, log_std = mlp(theta, "pi", tall_h).chunk(2, dim=-1)
-    eta = (tall(u) - mean) / log_std.clamp(*LOG_STD).exp()
+    eta = (flatten_time(u) - mean) / log_std.clamp(*LOG_STD).exp()
     xi = xi.view(S, T - 1, B, -1).unbind(1)
     return h[0], reads, xi, eta.view(S, T, B, -1).unbind(1)
 

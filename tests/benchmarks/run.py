@@ -33,9 +33,9 @@ from numpy_learner import episodes, parameters, settings
 
 from lvgts_np import adjoint
 from lvgts_np.adjoint import model
-from lvgts_np.agent import Agent
-from lvgts_np.episodes import Replay, collect, training_reward
-from lvgts_np.train import make_streams, make_task, stack
+from lvgts_np.training.agent import Agent
+from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
+from lvgts_np.training.trainer import make_streams, make_task, stack
 
 B, BATCH, MODEL_STEPS = 32, 128, 10
 ENGINES = (
@@ -56,7 +56,7 @@ class Iteration:
         self.learner = make_learner(engine, dtype, *parameters(S, self.c), self.c)
         self.streams = [make_streams(seed) for seed in range(S)]
         features = (self.task.O, self.task.A, 1)
-        self.replay = Replay([(self.c.T, S, B * 10, F) for F in features], dtype)
+        self.replay_buffer = ReplayBuffer([(self.c.T, S, B * 10, F) for F in features], dtype)
         self.dtype = dtype
 
     def __call__(self):
@@ -80,11 +80,11 @@ class Iteration:
         agent = Agent(phi, theta, c.k, "paper", c.a_max)
         played, u = collect(self.task, agent, noise, eta)
         r = training_reward(played, c.config.distractor_scale)
-        self.replay.add(played.o, played.a, r)
+        self.replay_buffer.add(played.o, played.a, r)
         return played.o, played.a, u
 
     def sample(self):
-        return self.replay.sample([s["batches"] for s in self.streams], BATCH)
+        return self.replay_buffer.sample([s["batches"] for s in self.streams], BATCH)
 
 
 def make_learner(engine, dtype, phi, theta, c):

@@ -1,0 +1,59 @@
+"""Diagnostics of finished agents: attention, credit and an episode, as CSV. [Fig. 1, Fig. 2]"""
+
+import numpy as np
+
+from lvgts_np.paper.imagine import policy_replay, replay
+from lvgts_np.training.files import write_table
+from lvgts_np.training.metrics import attention_map, per_seed
+
+SINGLE_EPISODES = 8  # how many single episodes' credit matrices are written
+
+
+def write_diagnostics(trainer, directories):
+    """Write attention.csv, credit.csv, credit_episodes.csv and episode.csv of every seed.
+
+    Measured on new evaluation episodes, played by the noise-free policy.
+    """
+    c = trainer.config
+    episodes, noise, inferred = trainer.probe(c.eval_episodes)
+    A = attention_map(inferred.w)  # (S, T, T)
+    C = trainer.credit(inferred, np.eye(c.T))  # (T, T, S, B, A)
+    C = C[..., 0].transpose(2, 3, 0, 1)  # (S, B, T, T)
+    pi = policy_replay(trainer.theta, inferred, c.a_max)
+    r_hat, _, _ = replay(trainer.phi, pi, inferred, **trainer.rollout)
+    r_hat = np.stack(r_hat)  # (T, S, B, 1)
+    for s, path in enumerate(directories):
+        write_attention(path / "attention.csv", A[s])
+        write_credit(path / "credit.csv", C[s])
+        write_single_credits(path / "credit_episodes.csv", C[s, :SINGLE_EPISODES])
+        one = [x[:, s, 0] for x in (*episodes, r_hat)]
+        write_episode(path / "episode.csv", trainer.task, noise["o_m"][s, 0], *one)
+
+
+def write_attention(path, A):
+    """Write A[t, i], the mean attention from step t to step i < t."""
+    steps = zip(*np.tril_indices(len(A), -1), strict=True)
+    write_table(path, ("t", "i", "weight"), [(t, i, A[t, i]) for t, i in steps])
+
+
+def write_credit(path, C):
+    """Write mean and rms over episodes of C (B, T, T), reward step j, action step i."""
+    flat = per_seed(C.transpose(1, 2, 0), 0).reshape(C.shape[1:] + C.shape[:1])  # (T, T, B)
+    mean, rms = flat.mean(-1), np.sqrt(np.square(flat).mean(-1))
+    rows = [(j, i, mean[j, i], rms[j, i]) for j, i in np.ndindex(mean.shape)]
+    write_table(path, ("j", "i", "mean", "rms"), rows)
+
+
+def write_single_credits(path, C):
+    """Write C (B, T, T), one episode's matrix after the other."""
+    rows = [(*at, C[at]) for at in np.ndindex(C.shape)]
+    write_table(path, ("episode", "j", "i", "credit"), rows)
+
+
+def write_episode(path, task, o_m, o, a, r_recall, r_distractor, r_hat):
+    """Write one episode step by step; o (T, O), a and r_hat (T, 1), rewards (T,)."""
+    header = ("t", "phase", "o_m", "a", "r_recall", "r_distractor", "r_hat")
+    header += tuple(f"o_{j}" for j in range(task.O))
+    columns = (a[:, 0], r_recall, r_distractor, r_hat[:, 0], *o.T)
+    rows = [(t, task.phase(t), o_m, *row) for t, row in enumerate(zip(*columns, strict=True))]
+    write_table(path, header, rows)

@@ -1,0 +1,128 @@
+"""Runs: the seeds left to train, their batches and processes, progress, pictures."""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lvgts_np.experiments import executors
+from lvgts_np.experiments.batches import train_batch
+from lvgts_np.experiments.plots import run_plots
+from lvgts_np.experiments.run_directory import clear, look, prepare
+
+SILENCE = 60.0  # s between two lines of progress where there is no terminal
+
+
+def run(conditions, seeds, jobs=1, executor=None, quiet=False, force=False, resume=False):
+    """Train the seeds of every condition and write their files; a list of summaries a condition.
+
+    conditions are Configs by directory. Seed s has <directory>/seed_<s>; the pictures of a
+    condition lie beside these. OutputError, before anything is written, where a run directory is
+    in use (and not `force`) or cannot be made. However the training ends, its log and a checkpoint
+    of its last row are left, from which `resume` continues to the same numbers; seeds that are
+    complete are left as they are.
+
+    A condition's seeds are trained as `jobs` batches, each a call in `executor`, which is anything
+    with the interface of `concurrent.futures.Executor` whose workers write to the same disk;
+    without one, each has a process where jobs > 1. Conditions start in their order, so the longest
+    come first where they differ. No number depends on any of it but seconds.
+    """
+    conditions = {Path(directory): config for directory, config in conditions.items()}
+    looks = {d: look(config, seeds, d, force, resume) for d, config in conditions.items()}
+    calls, begun = [], 0
+    with contextlib.ExitStack() as prepared:
+        for directory, (left, _) in looks.items():
+            prepared.enter_context(prepare(directory, left))
+        for directory, config in conditions.items():
+            left, _ = looks[directory]
+            clear(directory, left)
+            for batch in group(left, jobs):
+                calls.append((config, batch, directory))
+                begun += steps(config, left[batch[0]])
+        total = sum(steps(config, config.iterations) for config, _, _ in calls)
+        (first, *others) = conditions.values()
+        label = f"{len(conditions)} conditions" if others else f"{first.task} {first.algo}"
+        with progress(total, label, quiet, begun) as at:
+            results = train(calls, jobs, executor, at)
+    summaries = {directory: dict(old) for directory, (_, old) in looks.items()}
+    for (_, _, directory), new in zip(calls, results, strict=True):
+        summaries[directory] |= {summary["seed"]: summary for summary in new}
+    for directory in conditions:
+        draw(directory, seeds[0])
+    return [[summaries[directory][seed] for seed in seeds] for directory in conditions]
+
+
+def steps(config, iterations):
+    """Of the environment, a seed: what progress is counted in, as episodes differ in length."""
+    return iterations * config.episodes_per_iteration * config.T
+
+
+def train(calls, jobs, executor, at):
+    """What every call of `train_batch` returns, made here or spread over processes.
+
+    at(n) is told how many steps are done in all.
+    """
+    if executor is not None or min(jobs, len(calls)) > 1:
+        with contextlib.nullcontext(executor) if executor else executors.local(jobs) as pool:
+            return executors.run_all(train_batch, calls, pool, lambda: at(done(calls)))
+    results, before = [], 0
+    for call in calls:
+        config, _, _ = call
+        results.append(train_batch(*call, lambda n, b=before, c=config: at(b + steps(c, n))))
+        before += steps(config, config.iterations)
+    return results
+
+
+def draw(directory, seed):
+    """The pictures of a condition; a line on stderr where an older seed's file is damaged."""
+    try:
+        run_plots.draw(directory, like=seed)
+    except ValueError as error:  # this run is complete all the same
+        print(f"pictures not drawn: {error}", file=sys.stderr)
+
+
+def group(left, jobs):
+    """The seeds in about `jobs` batches, in each those that have done equally many iterations."""
+    batches = []
+    for iterations in sorted(set(left.values())):
+        seeds = [seed for seed, done in left.items() if done == iterations]
+        share = max(1, round(jobs * len(seeds) / len(left)))
+        batches += [seeds[first::share] for first in range(min(share, len(seeds)))]
+    return batches
+
+
+def done(calls):
+    """Steps that the batches have logged, in all, from the last rows in timing.csv."""
+    total = 0
+    for config, batch, directory in calls:
+        files = [directory / f"seed_{seed}" / "timing.csv" for seed in batch]
+        rows = [file.read_text().splitlines()[1:] for file in files if file.exists()]
+        last = max((int(row[-1].split(",")[0]) for row in rows if row), default=0)
+        total += steps(config, last)
+    return total
+
+
+@contextlib.contextmanager
+def progress(total, label, quiet, begun=0):
+    """at(step), which shows a bar on a terminal, elsewhere a line a minute on stderr."""
+    unit = {"initial": begun, "unit": " steps", "unit_scale": True}
+    if quiet or sys.stderr.isatty():
+        with tqdm(total=total, desc=label, disable=quiet, **unit) as bar:
+            yield lambda step: bar.update(step - bar.n)
+        return
+    form = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
+    start = said = time.monotonic()
+
+    def at(step):
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= SILENCE:
+            said = now
+            line = tqdm.format_meter(
+                step, total, now - start, prefix=label, bar_format=form, **unit
+            )
+            print(line, file=sys.stderr, flush=True)
+
+    yield at

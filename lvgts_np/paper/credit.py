@@ -1,0 +1,40 @@
+"""Credit: derivatives of predicted rewards with respect to earlier actions. [Fig. 1]"""
+
+import autograd.numpy as np
+import numpy as onp
+
+from lvgts_np.paper.autodiff import vjp
+from lvgts_np.paper.imagine import policy_replay, replay
+
+
+def credit(phi, theta, inferred, a_max, rollout, cotangents):
+    """Credit of every action of the replay for weighted sums of predicted rewards. [Fig. 1]
+
+    C[p, i] = Σ_j g[p, j] ∂r̂_j / ∂â_i
+
+    inferred holds real episodes, cotangents g are (P, T), rollout the keyword arguments of
+    `replay`; returns (P, T, S, B, A), per episode. The derivative is total: what later actions do
+    in response counts, as it does in Algorithm 1, and so do the detaches.
+    """
+    pi = policy_replay(theta, inferred, a_max)
+
+    def rewards(nudge):
+        r_hat, _, _ = replay(phi, lambda h, t: pi(h, t) + nudge[t], inferred, **rollout)
+        return np.concatenate(r_hat, axis=-1)  # (S, B, T)
+
+    r_hat, backward = vjp(rewards, [onp.zeros_like(eta_t) for eta_t in inferred.eta])
+    cotangents = cotangents.astype(r_hat.dtype)
+    return onp.stack(
+        [onp.stack(backward(onp.broadcast_to(row, r_hat.shape))) for row in cotangents]
+    )
+
+
+def credit_matrix(phi, theta, inferred, a_max, rollout):
+    """Credit matrix, C[j, i] = ∂r̂_j / ∂â_i, per episode: (T, T, S, B, A). [Fig. 1]"""
+    return credit(phi, theta, inferred, a_max, rollout, onp.eye(len(inferred.eta)))
+
+
+def phase_cotangents(T, t2):
+    """Cotangents (2, T) that sum the rewards up to t2, and those after it. [§4.1]"""
+    early = onp.arange(T) <= t2
+    return onp.stack([early, ~early])

@@ -1,0 +1,59 @@
+"""Agent that acts, one step at a time. [Alg. 1, lines 4-5]"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lvgts_np.paper.attention import append
+from lvgts_np.paper.model import encode_step, policy, squash
+from lvgts_np.training import config_file
+from lvgts_np.training.files import load_arrays
+
+
+class Agent:
+    """Encoder, memory and policy of an episode under way.
+
+    Parameters as in `paper.model`, of one seed or a batch of seeds; `reset` starts a new episode.
+    """
+
+    def __init__(self, phi, theta, k, rule, a_max):
+        self.phi, self.theta = phi, theta
+        self.k, self.rule, self.a_max = k, rule, a_max
+        self.reset()
+
+    @classmethod
+    def load(cls, directory):
+        """Agent that a run saved in its seed_<s>; ConfigError where there is none."""
+        config = config_file.load(Path(directory) / "config.json")
+        saved = load_arrays(Path(directory) / "checkpoint.npz")
+        return cls(saved["phi"], saved["theta"], config.k, config.topk_rule, config.a_max)
+
+    def reset(self):
+        """Start a new episode: h_{-1} = a_{-1} = 0, nothing remembered."""
+        self.memory = self.h = self.a = None
+        self.u = []  # u_t (S, B, A) of every step so far
+
+    def act(self, o_t, eta_t=0.0, min_std=0.0):
+        """Action on the next observation; without noise η_t, the policy's mean.
+
+        a_t = squash(μ(h_t) + max(σ(h_t), min_std) η_t)
+
+        o_t (B, O), or (S, B, O) for a batch of seeds; returns a_t (B, A) or (S, B, A).
+        ValueError where o_t has another shape.
+        """
+        dtype = self.phi["b.W"].dtype
+        o_t = np.asarray(o_t, dtype)
+        S, O = len(self.theta["pi.W1"]), self.phi["d.b2"].shape[-1]
+        o_sb = o_t if o_t.ndim == 3 else o_t[None]  # (S, B, O)
+        if o_sb.ndim != 3 or o_sb.shape[0] != S or o_sb.shape[2] != O:
+            raise ValueError(f"observation has shape {o_t.shape}: must be (B, {O}) or (S, B, O)")
+        if self.memory is None:
+            self.h = np.zeros(o_sb.shape[:2] + self.phi["b.W"].shape[-1:], dtype)
+            self.a = np.zeros(o_sb.shape[:2] + (self.theta["pi.b2"].shape[-1] // 2,), dtype)
+        oa_t = np.concatenate((o_sb, self.a), axis=-1)
+        self.h, _, _ = encode_step(self.phi, oa_t, self.h, self.memory, self.k, self.rule)
+        self.memory = append(self.memory, self.h)
+        mean, std = policy(self.theta, self.h)
+        self.u.append(mean + np.maximum(std, min_std) * eta_t)
+        self.a = squash(self.u[-1], self.a_max)
+        return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:])

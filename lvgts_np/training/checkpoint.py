@@ -1,0 +1,98 @@
+"""Checkpoint: all that a seed's training resumes from, in this batch of seeds or another.
+
+A state is groups of named arrays: parameters, Adam's moments, the replay buffer, the numbers that
+the next row of the log averages over, and the rest as one JSON text.
+"""
+
+import json
+
+import numpy as np
+
+from lvgts_np.training.files import load_arrays, save_arrays
+from lvgts_np.training.optim import Adam
+from lvgts_np.training.trainer import Trainer, stack
+
+INTERVAL = "interval_"  # and a number: the iterations since the last row, a group each
+
+
+def save(path, trainer, s, logs):
+    """Write the state of the seed at position s, with the lengths of its logs (dict of arrays)."""
+    save_arrays(path, state_of(trainer, s) | {"logs": logs})
+
+
+def load(path):
+    """State in a file that `save` wrote."""
+    return load_arrays(path)
+
+
+def state_of(trainer, s):
+    """State of the seed at position s of a batch of seeds."""
+    groups = {"phi": trainer.phi, "theta": trainer.theta}
+    for name, adam in (("adam_phi", trainer.adam_phi), ("adam_theta", trainer.adam_theta)):
+        groups[name] = {"m": adam.m, "v": adam.v}
+    rings = trainer.replay_buffer.columns
+    groups["replay"] = {str(n): ring.swapaxes(0, 1) for n, ring in enumerate(rings)}
+    groups |= {f"{INTERVAL}{n}": entry for n, entry in enumerate(trainer.interval)}
+    rest = {
+        "seed": trainer.seeds[s],
+        "iteration": trainer.iteration,
+        "frozen": trainer.frozen.get(s),
+        "adam_steps": [trainer.adam_phi.step, trainer.adam_theta.step],
+        "ring": [trainer.replay_buffer.size, trainer.replay_buffer.next],
+        "seconds": trainer.seconds,
+        "streams": {name: rng.bit_generator.state for name, rng in trainer.streams[s].items()},
+    }
+    one = slice(s, s + 1)
+    state = {group: {name: x[one] for name, x in xs.items()} for group, xs in groups.items()}
+    return state | {"rest": {"json": np.array(json.dumps(rest))}}
+
+
+def restore(config, states):
+    """Trainer of seeds that resume from their states; ValueError unless all are equally far."""
+    rests = [json.loads(str(state["rest"]["json"])) for state in states]
+    first = rests[0]
+    if any(rest["iteration"] != first["iteration"] for rest in rests):
+        raise ValueError("seeds of one batch must have done the same number of iterations")
+
+    def join(group):
+        return stack([state[group] for state in states])
+
+    trainer = Trainer(config, [rest["seed"] for rest in rests])
+    step_phi, step_theta = first["adam_steps"]
+    trainer.phi, trainer.adam_phi = join("phi"), Adam(**join("adam_phi"), step=step_phi)
+    trainer.theta, trainer.adam_theta = join("theta"), Adam(**join("adam_theta"), step=step_theta)
+    for ring, x in zip(trainer.replay_buffer.columns, join("replay").values(), strict=True):
+        ring[...] = x.swapaxes(0, 1)
+    trainer.replay_buffer.size, trainer.replay_buffer.next = first["ring"]
+    trainer.interval = [join(group) for group in states[0] if group.startswith(INTERVAL)]
+    trainer.iteration = first["iteration"]
+    trainer.frozen = {s: rest["frozen"] for s, rest in enumerate(rests) if rest["frozen"]}
+    # Seconds are a batch's: where two become one, the slower one's.
+    for work in trainer.seconds:
+        trainer.seconds[work] = max(rest["seconds"][work] for rest in rests)
+    for streams, rest in zip(trainer.streams, rests, strict=True):
+        for name, rng in streams.items():
+            rng.bit_generator.state = rest["streams"][name]
+    return trainer
+
+
+def select(trainer, positions):
+    """Trainer of only the seeds at these positions."""
+    return restore(trainer.config, [state_of(trainer, s) for s in positions])
+
+
+def check(config, seed, state):
+    """Iterations that a state has done; ValueError unless it can be this seed's."""
+    for group, arrays in state_of(Trainer(config, [seed]), 0).items():
+        for name, x in arrays.items():
+            saved = state.get(group, {}).get(name)
+            if saved is None:
+                raise ValueError(f"{group}/{name} is missing")
+            if group != "rest" and (saved.shape, saved.dtype) != (x.shape, x.dtype):
+                raise ValueError(
+                    f"{group}/{name} is {saved.dtype} {saved.shape}, not {x.dtype} {x.shape}"
+                )
+    trainer = restore(config, [state])
+    if trainer.seeds != [seed]:
+        raise ValueError(f"it is of seed {trainer.seeds[0]}")
+    return trainer.iteration

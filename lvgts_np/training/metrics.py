@@ -1,0 +1,46 @@
+"""Returns, attention and credit as numbers. [Fig. 1, Fig. 2]
+
+Reductions here move the seed axis to the front first, so that a seed's numbers are bitwise
+identical in any batch of seeds.
+"""
+
+import numpy as np
+
+
+def per_seed(x, axis):
+    """Array with its seed axis first and all others flattened, (S, n)."""
+    x = np.moveaxis(x, axis, 0)
+    return np.ascontiguousarray(x).reshape(len(x), -1)
+
+
+def mean_return(r):
+    """Mean over episodes of the sum over steps; r (T, S, B), returns (S,)."""
+    return per_seed(r, 1).sum(-1) / r.shape[2]
+
+
+def attention_map(w):
+    """Mean attention over episodes, A[t, i] = mean w_t[i], 0 for i >= t. [Fig. 2]
+
+    w is the list over t of (S, B, t); returns (S, T, T).
+    """
+    T, S = len(w), len(w[0])
+    A = np.zeros((S, T, T))
+    for t in range(1, T):
+        A[:, t, :t] = w[t].mean(axis=1)
+    return A
+
+
+def attention_share(w, t1, t2):
+    """Share of the recall phase's attention that lies on the remember phase, (S,).
+
+    mean_{t>t₂} Σ_{i<t₁} w_t[i]
+    """
+    return per_seed(attention_map(w)[:, t2 + 1 :, :t1], 0).sum(-1) / (len(w) - t2 - 1)
+
+
+def credit_rms(C, t1):
+    """Root mean square credit of the remember actions, one number a cotangent and seed.
+
+    C (P, T, S, B, A) as `credit` gives it; returns (P, S).
+    """
+    return np.sqrt(np.stack([np.square(per_seed(c[:t1], 1)).mean(-1) for c in C]))

@@ -1,0 +1,229 @@
+"""Algorithm 1, outer loop: collect episodes, fit the model, improve the policy."""
+
+import math
+import time
+
+import numpy as np
+
+from lvgts_np import adjoint
+from lvgts_np.paper import gradients
+from lvgts_np.paper.constants import LOG_STD
+from lvgts_np.paper.credit import phase_cotangents
+from lvgts_np.paper.imagine import infer
+from lvgts_np.paper.model import init_model, init_policy
+from lvgts_np.tasks.memory import Task
+from lvgts_np.training.agent import Agent
+from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
+from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
+from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
+
+BACKENDS = {"adjoint": adjoint, "autograd": gradients}
+STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
+LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
+
+
+class Trainer:
+    """Batch of seeds that learn side by side, each as if it were alone. [Alg. 1]
+
+    seeds are their numbers; iteration counts the iterations done. frozen[s] says where and why the
+    seed at position s stopped: its parameters stay as they last were.
+    """
+
+    def __init__(self, config, seeds):
+        self.config, self.seeds, self.iteration, self.frozen = config, list(seeds), 0, {}
+        self.task = make_task(config)
+        self.streams = [make_streams(seed) for seed in self.seeds]
+        self.shortcut = config.algo == "lvgts"  # [§3.2] all that the algorithms differ by
+        self.rollout = {"N": config.N, "shortcut": self.shortcut, "store": config.store}
+        initial = [self._initial(streams["weights"]) for streams in self.streams]
+        self.phi, self.theta = (stack(trees) for trees in zip(*initial, strict=True))
+        self.adam_phi, self.adam_theta = (
+            adam_init(flatten(params, params)) for params in (self.phi, self.theta)
+        )
+        ring = (config.T, len(self.seeds), config.replay_episodes)
+        features = (self.task.O, self.task.A, 1)  # of o, a, r
+        self.replay_buffer = ReplayBuffer([(*ring, F) for F in features], config.dtype)
+        self.backend, self.buffers = BACKENDS[config.grad], adjoint.Buffers()
+        self.interval = []  # what the log averages over: one dict an iteration
+        self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)
+
+    def _initial(self, rng):
+        c, O, A = self.config, self.task.O, self.task.A
+        scales = c.init_actions, c.init_recurrence
+        phi = init_model(rng, O, A, c.H, c.hidden, c.combine, *scales)
+        theta = init_policy(rng, c.H, A, c.hidden)
+        return [{n: x.astype(c.dtype) for n, x in params.items()} for params in (phi, theta)]
+
+    @property
+    def learned(self):
+        """Share of the policy's learning that is done: 0 up to the warm-up's end, below 1."""
+        c = self.config
+        since = max(self.iteration - c.warmup_iterations, 0)
+        return since / max(c.iterations - c.warmup_iterations, 1)
+
+    def iterate(self):
+        """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            episodes, u = self._timed("collect", self._collect)  # lines 2-8
+            for _ in range(self.config.model_steps):
+                self._timed("model", self._fit_model)  # line 9
+            # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
+            # the attention forms, or it drifts on credit that is not there yet.
+            if self.iteration >= self.config.warmup_iterations:
+                self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
+        self.iteration += 1
+
+    def evaluate(self):
+        """Columns of the log for this row, each (S,); a new interval begins."""
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            row = self._timed("evaluate", self._evaluate)
+        for name in self.interval[0]:
+            row[name] = sum(entry[name] for entry in self.interval) / len(self.interval)
+        self.interval = []
+        return row
+
+    def probe(self, B):
+        """New episodes from the evaluation stream, B a seed, played without policy noise.
+
+        Returns Episodes, the task's noise and what their replay needs, Inferred.
+        """
+        noise = self._draw("evaluation", B)
+        episodes, u = collect(self.task, self._agent(), noise)
+        return episodes, noise, self._infer(episodes, u)
+
+    def credit(self, inferred, cotangents):
+        """Credit of every action for weighted sums of predicted rewards, see `paper.credit`."""
+        return self.backend.credit(
+            self.phi,
+            self.theta,
+            inferred,
+            self.config.a_max,
+            self.rollout,
+            cotangents,
+            self.buffers,
+        )
+
+    def _collect(self):
+        c = self.config
+        B = c.episodes_per_iteration
+        noise = self._draw("task", B)
+        eta = np.stack(
+            [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
+        )  # (T, S, B, A)
+        # UNSPECIFIED: exploration. What a clear look is worth is learned only from looks of all
+        # kinds, and the policy narrows as it learns to recall. The noise of an episode is inferred,
+        # so collected actions may spread wider than the policy's: at least x^(1-p) s^p, x being the
+        # exploration, s the policy's least std, p the cube of the share learned, so that they are
+        # narrow only at last. (M10)
+        p = self.learned**3
+        min_std = c.exploration ** (1.0 - p) * math.exp(LOG_STD[0] * p)
+        episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype), min_std)
+        r = training_reward(episodes, c.distractor_scale)
+        self.replay_buffer.add(episodes.o, episodes.a, r)
+        self.interval.append(
+            {
+                "return_recall": mean_return(episodes.r_recall),
+                "return_total": mean_return(episodes.r_recall + episodes.r_distractor),
+            }
+        )
+        return episodes, u
+
+    def _fit_model(self):
+        """One Adam step on the model. [A.2, Eq. 7]"""
+        c = self.config
+        batch = self.replay_buffer.sample([s["batches"] for s in self.streams], c.model_batch)
+        losses, gradient = self.backend.model_loss_and_grad(
+            self.phi, batch, c.encoder, c.alphas, self.buffers
+        )
+        losses = dict(zip(LOSSES, losses, strict=True))
+        # UNSPECIFIED: the optimiser; Adam, its rate decayed to 10 % over the run, u = 0..1, as
+        # 1 - 0.9 u or as 1 - 0.9 u (2 - u) = 0.1 + 0.9 (1 - u)².
+        last = max(c.iterations - 1, 1)
+        steeper = 1.0 if c.model_lr_fall == "linear" else 2.0 - self.iteration / last
+        lr = c.model_lr * (1.0 - 0.9 * self.iteration / last * steeper)
+        self.phi, self.adam_phi = self._step(
+            self.phi, self.adam_phi, losses, gradient, lr, c.model_beta_2
+        )
+        for name, loss in losses.items():
+            entry = self.interval[-1]
+            entry[name] = entry.get(name, 0.0) + loss / c.model_steps
+
+    def _improve_policy(self, episodes, u):
+        """One Adam step up the imagined return. [Alg. 1, lines 10-24]"""
+        c = self.config
+        inferred = self._infer(episodes, u)
+        G, ascent = self.backend.return_and_grad(
+            self.phi, self.theta, inferred, c.a_max, self.rollout, self.buffers
+        )
+        gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
+        # UNSPECIFIED: the rate decays from the warm-up's end to 5 %: late in a run the
+        # model's errors are as large as the credit that is left, and would move the policy.
+        lr = c.policy_lr * (1.0 - 0.95 * self.learned)
+        self.theta, self.adam_theta = self._step(
+            self.theta, self.adam_theta, {"imagined return": G}, gradient, lr
+        )
+
+    def _step(self, params, adam, losses, gradient, *rate):
+        """Adam on the clipped gradient, where a seed's losses and gradient are finite.
+
+        rate is lr, and β₂ where it is not the usual one.
+        """
+        x, g = flatten(params, params), flatten(gradient, params)
+        checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(g)}
+        for what, values in checked.items():
+            for s in np.flatnonzero(~np.isfinite(values)):
+                self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
+        new, moved = adam_step(x, clip_norm(g, self.config.clip_norm), adam, *rate)
+        if self.frozen:
+            keep = list(self.frozen)
+            for now, before in ((new, x), (moved.m, adam.m), (moved.v, adam.v)):
+                now[keep] = before[keep]
+        return unflatten(new, params), moved
+
+    def _evaluate(self):
+        c = self.config
+        episodes, _, inferred = self.probe(c.eval_episodes)
+        C = self.credit(inferred, phase_cotangents(c.T, c.t2))
+        early, recall = credit_rms(C, c.t1)
+        return {
+            "eval_return_recall": mean_return(episodes.r_recall),
+            "eval_return_total": mean_return(episodes.r_recall + episodes.r_distractor),
+            "attention_remember": attention_share(inferred.w, c.t1, c.t2),
+            "credit_early": early,
+            "credit_recall": recall,
+        }
+
+    def _agent(self):
+        return Agent(self.phi, self.theta, self.config.k, self.config.topk_rule, self.config.a_max)
+
+    def _infer(self, episodes, u):
+        c = self.config
+        o = episodes.o.astype(c.dtype)
+        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, self.shortcut)
+
+    def _draw(self, stream, B):
+        return stack([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
+
+    def _timed(self, part, work, *args):
+        start = time.perf_counter()
+        result = work(*args)
+        self.seconds[part] += time.perf_counter() - start
+        return result
+
+
+def make_task(config):
+    """Task of a Config."""
+    names = ("t1", "t2", "T", "c", "a_m", "sigma", "a_max", "pendulum_version")
+    return Task(config.task, **{name: getattr(config, name) for name in names})
+
+
+def make_streams(seed):
+    """Random generators, one a purpose: an extra draw in one moves nothing in the others."""
+    sequences = np.random.SeedSequence(seed).spawn(len(STREAMS))
+    return {name: np.random.default_rng(s) for name, s in zip(STREAMS, sequences, strict=True)}
+
+
+def stack(trees, new_axis=False):
+    """Dicts of arrays, one a seed, as one dict with the seeds on the leading axis."""
+    join = np.stack if new_axis else np.concatenate
+    return {name: join([tree[name] for tree in trees]) for name in trees[0]}

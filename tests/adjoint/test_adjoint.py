@@ -1,0 +1,391 @@
+"""The hand-written gradients against autograd's and the complex step; seeds apart; bugs planted."""
+
+import inspect
+import sys
+import tracemalloc
+from functools import partial
+from types import FunctionType
+
+import autograd.numpy as np
+import numpy as onp
+import pytest
+from draws import A_MAX, Case, cases, random_episode, random_model, random_replay
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles import complex_step, well_conditioned
+
+from lvgts_np.adjoint import Buffers, layers, model, policy
+from lvgts_np.paper import attention, imagine, losses
+from lvgts_np.paper import credit as text
+from lvgts_np.paper.autodiff import value_and_grad
+from lvgts_np.paper.constants import TOPK_RULES
+
+ALPHAS = (20.0, 1.0, 0.5)
+HALF = settings(max_examples=max(10, settings.default.max_examples // 2))
+FULL = Case(S=3, B=32, T=15, O=1, H=16, hidden=64, k=3, N=4, encoder_N=4, scale=0.5)
+
+
+def model_problem(case, dtype=onp.float64):
+    rng = case.rng
+    phi, _ = random_model(case, rng)
+    o, a, _, r = random_episode(case, rng)
+    return cast(phi, dtype), [x.astype(dtype) for x in (o, a, r)]
+
+
+def cast(params, dtype):
+    return {name: x.astype(dtype) for name, x in params.items()}
+
+
+def of_inferred(inferred, f):
+    """f of each array of an Inferred."""
+    return imagine.Inferred(f(inferred.h_0), *([f(x) for x in xs] for xs in inferred[1:]))
+
+
+def total_loss(phi, data, case):
+    each = losses.model_losses(phi, *data, case.encoder)
+    return np.sum(losses.total_loss(each, ALPHAS)), each
+
+
+def adjoint_losses(phi, data, case, buffers=None):
+    return model.model_loss_and_grad(phi, data, case.encoder, ALPHAS, buffers)
+
+
+def adjoint_return(phi, theta, inferred, case, buffers=None):
+    return policy.return_and_grad(phi, theta, inferred, A_MAX, case.rollout, buffers)
+
+
+def imagined_return(phi, theta, inferred, case):
+    G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout)
+    return np.sum(G), G
+
+
+def assert_same(mine, reference, tolerance):
+    """Values (arrays) and gradients (dicts) agree, relative to the largest of their kind."""
+    (value, gradient), (value_ref, gradient_ref) = mine, reference
+    onp.testing.assert_allclose(onp.stack(value), onp.stack(value_ref), rtol=tolerance)
+    assert list(gradient) == list(gradient_ref)
+    size = max(onp.max(onp.abs(g)) for g in gradient_ref.values())
+    for name, g in gradient_ref.items():
+        assert gradient[name].shape == g.shape
+        assert gradient[name].dtype == g.dtype
+        assert onp.max(onp.abs(gradient[name] - g)) <= tolerance * size, name
+
+
+def check_model(case, tolerance=1e-12, dtype=onp.float64):
+    phi, data = model_problem(case, dtype)
+    f = lambda phi: total_loss(phi, data, case)  # noqa: E731
+    well_conditioned(lambda: f(phi))
+    (_, each), gradient = value_and_grad(f)(phi)
+    assert_same(adjoint_losses(phi, data, case), (each, gradient), tolerance)
+
+
+def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False, lm_svg=False):
+    case = case._replace(lm_svg=case.lm_svg or lm_svg)
+    phi, theta, inferred = random_replay(case, case.rng)
+    for w_t in inferred.w[1:] if tie else ():
+        w_t[:, 0] = 1.0 / w_t.shape[-1]  # one episode attends everything, as if all scores tied
+    phi, theta = cast(phi, dtype), cast(theta, dtype)
+    inferred = of_inferred(inferred, lambda x: x.astype(dtype))
+    f = lambda theta: imagined_return(phi, theta, inferred, case)  # noqa: E731
+    well_conditioned(lambda: f(theta))
+    (_, G), gradient = value_and_grad(f)(theta)
+    mine, mine_gradient = adjoint_return(phi, theta, inferred, case)
+    assert_same(([mine], mine_gradient), ([G], gradient), tolerance)
+
+
+@given(cases())
+def test_the_model_gradient_is_autograd_s(case):
+    check_model(case)
+
+
+@given(cases(scale=st.sampled_from([0.25, 0.5, 1.0])))
+def test_the_policy_gradient_is_autograd_s(case):
+    check_policy(case)
+
+
+def check_credit(case, tolerance=1e-12, dtype=onp.float64):
+    phi, theta, inferred = random_replay(case, case.rng)
+    phi, theta = cast(phi, dtype), cast(theta, dtype)
+    inferred = of_inferred(inferred, lambda x: x.astype(dtype))
+    cotangents = onp.concatenate([onp.eye(case.T), case.rng.standard_normal((1, case.T))])
+    well_conditioned(lambda: imagined_return(phi, theta, inferred, case))
+    C = text.credit(phi, theta, inferred, A_MAX, case.rollout, cotangents)
+    mine = policy.credit(phi, theta, inferred, A_MAX, case.rollout, cotangents)
+    assert mine.dtype == C.dtype
+    onp.testing.assert_allclose(mine, C, rtol=0, atol=tolerance * onp.max(onp.abs(C)))
+    assert onp.array_equal(mine == 0.0, C == 0.0)  # what no path reaches is exactly 0 in both
+
+
+@given(cases(scale=st.sampled_from([0.25, 0.5, 1.0])))
+def test_the_credit_is_autograd_s(case):
+    check_credit(case)
+
+
+@HALF
+@given(cases(scale=0.5))
+def test_also_where_episodes_attend_more_steps_than_k(case):
+    check_policy(case, tie=True)
+
+
+@HALF
+@given(cases(scale=st.sampled_from([0.25, 0.5]), H=st.integers(2, 4), hidden=st.integers(3, 5)))
+def test_float32_is_close(case):
+    check_policy(case, 1e-4, onp.float32)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(onp.float32, 1e-4), (onp.float64, 1e-12)])
+@pytest.mark.parametrize("lm_svg", [False, True])
+def test_also_at_the_sizes_of_a_real_run(dtype, tolerance, lm_svg):
+    case = FULL._replace(lm_svg=lm_svg)
+    check_model(case, tolerance, dtype)
+    check_policy(case, tolerance, dtype)
+    check_credit(case, tolerance, dtype)
+
+
+def check_complex_step(case):
+    """Both gradients along a random direction, against the text in complex numbers."""
+    rng = case.rng
+    phi, theta, inferred = random_replay(case, rng)
+    o, a, _, r = random_episode(case, rng)
+    for params, f, gradient in (
+        (
+            phi,
+            lambda phi: total_loss(phi, (o, a, r), case)[0],
+            adjoint_losses(phi, (o, a, r), case),
+        ),
+        (
+            theta,
+            lambda theta: imagined_return(phi, theta, inferred, case)[0],
+            adjoint_return(phi, theta, inferred, case),
+        ),
+    ):
+        well_conditioned(lambda f=f, params=params: f(params))
+        v = {name: rng.standard_normal(x.shape) for name, x in params.items()}
+        terms = onp.concatenate([(gradient[1][name] * v[name]).ravel() for name in params])
+        slope = complex_step(f, params, v)
+        assert abs(slope - terms.sum()) <= 1e-11 * onp.abs(terms).sum()
+
+
+@given(cases(scale=st.sampled_from([0.25, 0.5, 1.0])))
+def test_both_are_the_complex_step(case):
+    check_complex_step(case)
+
+
+def tied_problem(case, levels):
+    """Scores that tie exactly: they see one entry of the latents, a function of o_t alone.
+
+    o_t takes few values, b.q looks at nothing else for that entry and b.c leaves it alone. The
+    other entries, and so the gradients through h_m and the scores, are as random as ever.
+    """
+    phi, (o, a, r) = model_problem(case)
+    o, half = onp.round(o * levels) / levels, case.hidden // 2
+    phi["b.q.W1"][:, case.O :, :half] = 0.0  # the hidden units that only the first entry reads
+    phi["b.q.W2"][:, :half, 1:] = phi["b.q.W2"][:, half:, :1] = 0.0
+    phi["b.W"][:, :, 1:] = 0.0  # the key query has one entry, the others are exactly 0
+    phi["b.c.W2"][:, :, :1] = phi["b.c.b2"][:, :, :1] = 0.0
+    return phi, (o, a, r)
+
+
+def check_ties(case, levels=0.5):
+    phi, data = tied_problem(case, levels)
+    f = lambda phi: total_loss(phi, data, case)  # noqa: E731
+    well_conditioned(lambda: f(phi))
+    (_, each), gradient = value_and_grad(f)(phi)
+    assert_same(adjoint_losses(phi, data, case), (each, gradient), 1e-12)
+
+
+TIES = {"combine": "mlp", "hidden": st.integers(2, 5), "H": st.integers(2, 4)}
+
+
+@given(cases(**TIES), st.sampled_from([0.5, 1.0]))
+def test_scores_that_tie(case, levels):
+    check_ties(case, levels)
+
+
+@HALF
+@given(cases(), st.sampled_from(["b.W", "o"]))
+def test_when_all_scores_tie(case, zero):
+    phi, (o, a, r) = model_problem(case)
+    phi["b.W"] *= zero != "b.W"
+    o, a = o * (zero != "o"), a * (zero != "o")
+    f = lambda phi: total_loss(phi, (o, a, r), case)  # noqa: E731
+    well_conditioned(lambda: f(phi))
+    (_, each), gradient = value_and_grad(f)(phi)
+    assert_same(adjoint_losses(phi, (o, a, r), case), (each, gradient), 1e-12)
+
+
+def check_read(seed, M, k, rule):
+    """One read with integer latents and query: the value, and both gradients, at any tie."""
+    rng = onp.random.default_rng(seed)
+    S, B, H = 2, 3, 4
+    h = rng.integers(-1, 2, (S, M + 2, B, H)) * 1.0
+    key_query, lambda_h_m = rng.integers(-2, 3, (S, B, H)) * 1.0, rng.standard_normal((S, B, H))
+
+    def f(x):
+        memory = np.swapaxes(x["h"][:, :M], 1, 2)
+        s = np.matmul(memory, x["query"][..., None])[..., 0]
+        h_m = attention.read(attention.topk_weights(s, k, rule), memory)
+        return np.sum(lambda_h_m * h_m), h_m
+
+    (_, expected), gradient = value_and_grad(f)({"h": h, "query": key_query})
+    h_m, step = layers.read(key_query, h, h.transpose(0, 2, 3, 1), M, k, rule)
+    onp.testing.assert_allclose(h_m, expected, rtol=1e-13, atol=1e-13)
+    lambda_h = onp.zeros_like(h)
+    lambda_query = layers.read_adjoint(step, lambda_h_m, lambda_h)
+    size = 1e-13 * max(1.0, *(onp.max(onp.abs(g)) for g in gradient.values()))
+    onp.testing.assert_allclose(lambda_h, gradient["h"], rtol=0, atol=size)
+    onp.testing.assert_allclose(lambda_query, gradient["query"], rtol=0, atol=size)
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from(TOPK_RULES),
+)
+def test_a_read_at_ties(seed, M, k, rule):
+    check_read(seed, M, k, rule)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 2 * layers.SHORT), st.integers(1, 6))
+def test_the_largest_are_those_of_a_stable_sort(seed, M, K):
+    s = onp.random.default_rng(seed).integers(0, 4, (2, 3, M)) * 1.0  # many are equal
+    K, kept = min(K, M), s.copy()
+    best, top = layers.largest(s, K)
+    order = onp.argsort(-s, axis=-1, kind="stable")[..., :K]
+    assert onp.array_equal(best[::-1].transpose(1, 2, 0), order)
+    assert onp.array_equal(top[::-1].transpose(1, 2, 0), onp.take_along_axis(s, order, axis=-1))
+    assert onp.array_equal(s, kept)
+
+
+def check_seeds_are_independent(case, dtype, tie=False):
+    """A seed in a stack, alone, and with old numbers in the buffers: the same bits."""
+    phi, data = model_problem(case, dtype)
+    _, theta, inferred = random_replay(case, case.rng)
+    theta, inferred = cast(theta, dtype), of_inferred(inferred, lambda x: x.astype(dtype))
+    if tie:
+        phi["b.W"][:-1] = 0.0
+    buffers = Buffers()
+    for _ in range(2):
+        stacked = adjoint_losses(phi, data, case, buffers)
+        improved = adjoint_return(phi, theta, inferred, case, buffers)
+    for s in range(case.S):
+        one = slice(s, s + 1)
+        mine, pi = ({n: x[one].copy() for n, x in params.items()} for params in (phi, theta))
+        alone = adjoint_losses(mine, [x[:, one].copy() for x in data], case)
+        noise = of_inferred(inferred, lambda x: x[one].copy())  # noqa: B023
+        improved_alone = adjoint_return(mine, pi, noise, case)
+        assert onp.array_equal(onp.stack(stacked[0])[:, one], onp.stack(alone[0]))
+        assert onp.array_equal(improved[0][one], improved_alone[0])
+        for many, single in ((stacked[1], alone[1]), (improved[1], improved_alone[1])):
+            assert [n for n in single if not onp.array_equal(many[n][one], single[n])] == []
+
+
+@HALF
+@given(cases(S=st.sampled_from([3, 5]), scale=0.5), st.sampled_from(["f4", "f8"]), st.booleans())
+def test_a_seed_alone_and_in_a_stack_has_the_same_bits(case, dtype, tie):
+    check_seeds_are_independent(case, dtype, tie)
+
+
+@pytest.mark.parametrize("dtype", [onp.float32, onp.float64])
+@pytest.mark.parametrize(("S", "B"), [(3, 37), (7, 128)])
+def test_also_with_more_seeds_than_a_block_holds(dtype, S, B):
+    check_seeds_are_independent(FULL._replace(S=S, B=B), dtype)
+
+
+@pytest.mark.parametrize(
+    ("lm_svg", "store", "crosses"),
+    [(False, "before", True), (False, "after", False), (True, "before", False)],
+)
+def test_only_the_shortcut_credits_a_state_that_was_cut(lm_svg, store, crosses):
+    case = Case(T=8, B=3, H=4, N=3, lm_svg=lm_svg, store=store, seed=4)
+    phi, theta, inferred = random_replay(case, case.rng)
+    buffers = Buffers()
+    adjoint_return(phi, theta, inferred, case, buffers)
+    lambda_h = buffers("lambda_h_hat", (case.S, case.T, case.B, case.H), onp.dtype(float))
+    assert lambda_h[:, 3].any() == crosses
+    assert lambda_h[:, 4].any()
+
+
+def test_neither_engine_imports_the_other():
+    for module in (layers, model, policy):
+        source = inspect.getsource(module)
+        assert "autograd" not in source
+        imported = [line for line in source.splitlines() if "lvgts_np" in line and "import" in line]
+        assert all("lvgts_np.adjoint" in line or "paper.constants" in line for line in imported)
+
+
+def peak_bytes(T, N):
+    """The most memory that the policy gradient holds at once, without buffers from before."""
+    case = Case(T=T, B=8, H=8, hidden=16, N=N, k=3, S=2, seed=2)
+    phi, theta, inferred = random_replay(case, case.rng)
+    tracemalloc.start()
+    adjoint_return(phi, theta, inferred, case)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_grows_with_the_states_and_not_with_the_segments():
+    assert peak_bytes(T=120, N=4) < 4.2 * peak_bytes(T=30, N=4)
+    one, many = peak_bytes(T=120, N=120), peak_bytes(T=120, N=1)
+    assert abs(many - one) < 0.01 * one
+
+
+CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, seed=2)
+
+# function, what it says, what the bug makes of it, the check that must fail
+# fmt: off
+BUGS = [
+    (layers.read_adjoint, "lambda_i += step.w[..., None] * lambda_h_m", "pass", check_model),
+    (layers.read_adjoint, "lambda_s[step.threshold] -= lambda_s.sum(axis=0)", "pass", check_model),
+    (layers.read_adjoint, "lambda_s *= step.survives", "pass", check_ties),
+    (layers.read_adjoint, "lambda_w - (step.w", "lambda_w + (step.w", check_model),
+    (layers.read_adjoint, "add_at(lambda_h, step.indices, lambda_i)", "pass", check_model),
+    (layers.add_at, "x += buffer", "x = 0.0 * x + buffer", check_model),
+    (layers.flat_indices, "[:, None] + i", "[:, None] + 0 * i", check_policy),
+    (layers.read, "min(t, k + 1)", "min(t, k)", check_model),
+    (layers.largest, "K - M - 1 :: -1", "::-1", check_model),
+    (layers.largest, "-s, axis", "s, axis", check_model),
+    (layers.mlp_adjoint, "hidden > 0.0", "hidden >= 0.0", check_model),
+    (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-6)",
+     check_model),
+    (model.encode_adjoint, "t % N != 0", "(t + 1) % N != 0", check_model),
+    (model.encode_adjoint, "t % N != 0", "t > 0", check_model),
+    (layers.latent_adjoint, "np.subtract(1.0, lambda_z", "np.add(1.0, lambda_z", check_model),
+    (layers.latent_adjoint, "lambda_q += lambda_z", "pass", check_policy),
+    (layers.latent, "h += rho", "pass", partial(check_policy, lm_svg=True)),
+    (model.encode_adjoint, "* H**-0.5", "", check_model),
+    (model.block_gradient, "lambda_h += np.matmul", "np.matmul", check_model),
+    (model.fit, "error *= alpha / n", "error *= -alpha / n", check_model),
+    (policy.replay_adjoint, "add_at(lambda_h, at,", "(None,", check_policy),
+    (policy.attended, ".max(initial=0)", ".min(initial=9)", partial(check_policy, tie=True)),
+    (policy.replay_adjoint, "t % N != 0", "(t + 1) % N != 0", check_policy),
+    (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
+     check_policy),
+    (policy.replay_adjoint, "lambda_x_r[:, t] += np", "_ = np", check_policy),
+    (policy.credit, "cotangent[:, None, None]", "cotangent[::-1, None, None]", check_credit),
+    (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_credit),
+    (policy.replay, "H:] > MIN_NOISE_SCALE", "H:] < MIN_NOISE_SCALE", check_policy),
+    (model.fit, "mae -= np.abs(mean", "mae += np.abs(mean", check_model),
+    (layers.mlp, "0.0, 1.0", "0.0, 2.0", check_model),
+    (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug[0].__name__}: {bug[2]}")
+def test_the_bug_is_caught(monkeypatch, bug):
+    function, old, new, check = bug
+    check(CASE)
+    source = inspect.getsource(function)
+    assert source.count(old) == 1
+    namespace, home = {}, sys.modules[function.__module__]
+    exec(compile(source.replace(old, new), "<planted>", "exec"), dict(vars(home)), namespace)
+    code = namespace[function.__name__].__code__
+    planted = FunctionType(code, vars(home), function.__name__, function.__defaults__)
+    for module in (layers, model, policy):
+        if hasattr(module, function.__name__):
+            monkeypatch.setattr(module, function.__name__, planted)
+    with onp.errstate(all="ignore"), pytest.raises(AssertionError):
+        check(CASE)

@@ -1,0 +1,431 @@
+"""A run that is cut off anywhere and gone on with leaves what it would have left anyway."""
+
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lvgts_np import adjoint
+from lvgts_np.cli import main
+from lvgts_np.experiments import batches, diagnostics, executors, runs
+from lvgts_np.experiments.plots import run_plots
+from lvgts_np.experiments.run_directory import (
+    FILES,
+    OutputError,
+    clear,
+    condition_directory,
+    look,
+    prepare,
+)
+from lvgts_np.training import checkpoint
+from lvgts_np.training.config import SMOKE, preset
+from lvgts_np.training.config_file import load, save
+from lvgts_np.training.files import save_arrays
+from lvgts_np.training.trainer import Trainer
+
+ROOT = Path(__file__).resolve().parents[2]
+NUMBERS = ("log.csv", "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv")
+TINY = {
+    **SMOKE, "H": 2, "hidden": 2, "model_steps": 1, "model_batch": 4, "replay_episodes": 10,
+    "episodes": 20, "episodes_per_iteration": 4, "eval_episodes": 4, "warmup": 0.4,
+    "t1": 1, "t2": 2, "T": 4, "N": 2, "k": 2,
+}  # fmt: skip
+SEEDS = [0, 1, 2]
+
+
+def tiny(task="dummy_amt", **changes):
+    return preset(task, **{**TINY, **changes})
+
+
+class Killed(BaseException):
+    pass
+
+
+class Serial(Executor):
+    """Stands in for processes: the calls here, one after the other."""
+
+    def submit(self, fn, /, *args):
+        future = Future()
+        future.set_result(fn(*args))
+        return future
+
+
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    monkeypatch.setattr(run_plots, "draw", lambda folder, like: None)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Counts iterations and writes of the package; at `clock.end` the process is "killed".
+
+    A row that is being appended is then half written.
+    """
+
+    class Clock:
+        now, end = 0, None
+
+        def tick(self):
+            self.now += 1
+            return self.now == self.end
+
+        def stop_at(self, end):
+            self.now, self.end = 0, end
+
+    clock = Clock()
+
+    def before(owner, name, half=lambda *args: None):
+        real = getattr(owner, name)
+
+        def wrapped(*args):
+            if clock.tick():
+                half(*args)
+                raise Killed
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, wrapped)
+
+    def half_a_row(path, *rows):
+        with path.open("a") as file:
+            file.write(str(rows[-1][0])[:1])
+
+    before(os, "replace")
+    before(os, "truncate")
+    before(batches, "append_rows", half_a_row)
+    before(diagnostics, "write_table", lambda path, *table: path.write_text("t,i\n0"))
+    before(Trainer, "iterate")
+    before(Trainer, "evaluate")
+    return clock
+
+
+def train(config, out, jobs=1, seeds=SEEDS, **modes):
+    executor = None if jobs == 1 else Serial()
+    modes |= {"jobs": jobs, "executor": executor, "quiet": True}
+    return runs.run({condition_directory(out, config): config}, seeds, **modes)[0]
+
+
+def rows(path):
+    return [line.split(",") for line in path.read_text().splitlines()]
+
+
+def assert_same_run(config, one, other, seeds=SEEDS):
+    """Everything but seconds is the same, to the last bit, and the tables are whole."""
+    for seed in seeds:
+        mine, theirs = (out / config.task / config.algo / f"seed_{seed}" for out in (one, other))
+        assert {path.name for path in theirs.iterdir()} == set(FILES)
+        for name in NUMBERS:
+            assert (mine / name).read_bytes() == (theirs / name).read_bytes(), name
+        summaries = [json.loads((path / "summary.json").read_text()) for path in (mine, theirs)]
+        assert summaries[0] | {"wall_s": 0} == summaries[1] | {"wall_s": 0}
+        log, timing = rows(theirs / "log.csv"), rows(theirs / "timing.csv")
+        assert [row[0] for row in log] == [row[0] for row in timing]
+        assert {len(row) for row in timing} == {5}
+        seconds = np.array(timing[1:], float)
+        assert (np.diff(seconds, axis=0) >= 0).all()
+        saved = [checkpoint.load(path / "checkpoint.npz") for path in (mine, theirs)]
+        rest = [json.loads(str(state.pop("rest")["json"])) for state in saved]
+        assert rest[0] | {"seconds": 0} == rest[1] | {"seconds": 0}
+        assert saved[0].pop("logs")["log.csv"] == saved[1].pop("logs")["log.csv"]
+        assert saved[0].keys() == saved[1].keys()
+        for group in saved[0]:
+            for name, x in saved[0][group].items():
+                assert np.array_equal(x, saved[1][group][name]), f"{group}/{name}"
+
+
+@pytest.mark.parametrize(
+    ("task", "algo", "first"), [("dummy_amt", "lvgts", 1), ("pendulum_pmt", "lm_svg", 2)]
+)
+def test_killed_before_any_write_or_iteration_it_goes_on_to_the_same_bytes(
+    tmp_path, clock, task, algo, first
+):
+    """Twice, the second time anywhere in the rest; stacked anew each time."""
+    config, draw = tiny(task, algo=algo), random.Random(first)
+    train(config, tmp_path / "whole")
+    most = clock.now
+    assert most > 60
+    for end in range(first, most + 1, 2):
+        out = tmp_path / str(end)
+        clock.stop_at(end)
+        with pytest.raises(Killed):
+            train(config, out, jobs=draw.choice((1, 2)))
+        clock.stop_at(draw.randint(1, most - end + 10))
+        try:
+            train(config, out, jobs=draw.choice((1, 2, 3)), resume=True)
+        except Killed:
+            clock.stop_at(None)
+            train(config, out, jobs=draw.choice((1, 2)), resume=True)
+        assert_same_run(config, tmp_path / "whole", out)
+
+
+def test_a_seed_that_froze_leaves_the_same_whomever_it_was_with(tmp_path, clock, monkeypatch):
+    fit, real, who = Trainer._fit_model, adjoint.model_loss_and_grad, []
+
+    def noted(trainer):
+        who[:] = [trainer]
+        fit(trainer)
+
+    def poisoned(*args):
+        (reward, *others), gradient = real(*args)
+        bad = [np.inf if s == 1 and who[0].iteration == 2 else 0.0 for s in who[0].seeds]
+        return (reward + np.array(bad, reward.dtype), *others), gradient
+
+    monkeypatch.setattr(Trainer, "_fit_model", noted)
+    monkeypatch.setattr(adjoint, "model_loss_and_grad", poisoned)
+    config = tiny()
+    train(config, tmp_path / "whole")
+    most = clock.now
+    log = rows(tmp_path / "whole/dummy_amt/lvgts/seed_1/log.csv")
+    assert [row[0] for row in log] == ["iteration", "2"]
+    train(config, tmp_path / "alone", jobs=3)
+    assert_same_run(config, tmp_path / "whole", tmp_path / "alone")
+    for end in range(3, most, 6):
+        clock.stop_at(end)
+        with pytest.raises(Killed):
+            train(config, tmp_path / str(end))
+        summaries = train(config, tmp_path / str(end), jobs=1 + end % 3, resume=True)
+        assert summaries[1]["frozen"] == "iteration 2: loss_reward is not finite"
+        assert summaries[1]["episodes"] == 12
+        assert_same_run(config, tmp_path / "whole", tmp_path / str(end))
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def cut_off(out, clock, **changes):
+    """The folder of a run that was killed in its fourth iteration."""
+    config = tiny(**changes)
+    clock.stop_at(None)
+    iterate, left = Trainer.iterate, itertools.count()
+
+    def killed(trainer):
+        if next(left) == 3:
+            raise Killed
+        iterate(trainer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "iterate", killed)
+        with pytest.raises(Killed):
+            train(config, out)
+    return config, out / config.task / config.algo
+
+
+def test_a_complete_seed_is_left_as_it_is_and_reported_again(tmp_path, clock):
+    config = tiny()
+    first = train(config, tmp_path)
+    before = contents(tmp_path)
+    clock.stop_at(1)
+    assert train(config, tmp_path, resume=True) == first
+    assert contents(tmp_path) == before
+    clock.stop_at(None)
+    more = train(config, tmp_path, seeds=[*SEEDS, 3], resume=True)
+    assert more[:3] == first
+    assert more[3]["seed"] == 3
+
+
+def test_what_a_killed_process_was_writing_is_cleared_away(tmp_path, clock):
+    config, folder = cut_off(tmp_path, clock)
+    (folder / "seed_1" / ".checkpoint.npz.123").write_text("half")
+    (folder / "seed_3").mkdir()
+    (folder / "seed_3" / ".config.json.123").write_text("half")
+    train(config, tmp_path, seeds=[*SEEDS, 3], resume=True)
+    train(config, tmp_path / "whole", seeds=[*SEEDS, 3])
+    assert_same_run(config, tmp_path / "whole", tmp_path, seeds=[*SEEDS, 3])
+
+
+def command(out, *words):
+    settings = [f"{name}={value}" for name, value in TINY.items()]
+    argv = ["--task", "dummy_amt", "--seeds", "3", "--quiet", "--out", str(out), "--set", *settings]
+    return main([*argv, *words])
+
+
+def test_other_settings_are_refused_before_anything_is_written(tmp_path, clock, capsys):
+    config, folder = cut_off(tmp_path, clock)
+    changed = config.replace(N=5, k=1)
+    save(changed, folder / "seed_2" / "config.json")
+    before = contents(tmp_path)
+    assert command(tmp_path, "--resume") == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"{folder / 'seed_2'} holds a run with N = 5, not 2: choose another --out" in err
+    assert contents(tmp_path) == before
+    assert command(tmp_path) == 2
+    assert "use --resume or --force" in capsys.readouterr().err
+    assert contents(tmp_path) == before
+    save(config, folder / "seed_2" / "config.json")
+    assert command(tmp_path, "--resume") == 0
+    assert load(folder / "seed_2" / "config.json") == config
+
+
+def rewrite(change):
+    """What changes the groups that a checkpoint holds."""
+
+    def damage(path):
+        groups = checkpoint.load(path)
+        change(groups)
+        save_arrays(path, groups)
+
+    return damage
+
+
+DAMAGES = {
+    "empty": (lambda path: path.write_bytes(b""), "EOFError"),
+    "text": (lambda path: path.write_text("not a checkpoint"), "ValueError"),
+    "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-100]), "BadZipFile"),
+    "bits": (lambda path: path.write_bytes(path.read_bytes()[::-1]), "ValueError"),
+    "no Adam": (rewrite(lambda groups: groups.pop("adam_phi")), "adam_phi/m is missing"),
+    "other sizes": (
+        rewrite(lambda groups: groups["replay"].update({"0": np.zeros((1, 4, 9, 1))})),
+        "replay/0 is float64 (1, 4, 9, 1), not float32 (1, 4, 10, 1)",
+    ),
+    "other seed": (
+        lambda path: path.write_bytes((path.parents[1] / "seed_0" / path.name).read_bytes()),
+        "it is of seed 0",
+    ),
+    "nothing counted": (
+        rewrite(lambda groups: groups["rest"].update(json=np.array("{}"))), "KeyError",
+    ),
+    "a lost row": (
+        lambda path: path.with_name("log.csv").write_text("iteration\n"), "more rows than log.csv",
+    ),
+    "no log": (lambda path: path.with_name("timing.csv").unlink(), "FileNotFoundError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_one_line_and_loses_nothing(tmp_path, clock, capsys, damage):
+    config, folder = cut_off(tmp_path, clock)
+    work, answer = DAMAGES[damage]
+    path = folder / "seed_2" / "checkpoint.npz"
+    work(path)
+    before = contents(tmp_path)
+    assert command(tmp_path, "--resume") == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(f"run.py: {path} is damaged (")
+    assert answer in err
+    assert contents(tmp_path) == before
+    path.unlink()  # as the line says
+    train(config, tmp_path / "whole")
+    assert command(tmp_path, "--resume") == 0
+    assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+def test_no_byte_of_a_checkpoint_can_be_lost_unseen(tmp_path, clock):
+    config, folder = cut_off(tmp_path, clock)
+    path, draw = folder / "seed_2" / "checkpoint.npz", random.Random(0)
+    whole = path.read_bytes()
+    for _ in range(40):
+        path.write_bytes(whole[: draw.randrange(len(whole))])
+        with pytest.raises(OutputError, match="is damaged"):
+            look(config, SEEDS, folder.parents[1] / "dummy_amt/lvgts", resume=True)
+
+
+def test_a_damaged_summary_or_config_is_one_line(tmp_path, clock, capsys):
+    train(tiny(), tmp_path)
+    path = tmp_path / "dummy_amt/lvgts/seed_1"
+    for name in ("summary.json", "config.json"):
+        (path / name).write_text("{")
+        before = contents(tmp_path)
+        assert command(tmp_path, "--resume") == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert str(path / name) in err
+        assert contents(tmp_path) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no folder locks here")
+def test_a_folder_that_a_living_run_writes_to_is_left_alone(tmp_path, clock, capsys):
+    config, folder = cut_off(tmp_path, clock)
+    with prepare(folder, [1]):
+        before = contents(tmp_path)
+        for how in ("--resume", "--force"):
+            assert command(tmp_path, how) == 2
+            out, err = capsys.readouterr()
+            assert (out, err.count("\n")) == ("", 1)
+            assert f"another run is writing to {folder / 'seed_1'}" in err
+            assert contents(tmp_path) == before
+        train(config, tmp_path, seeds=[0, 2], resume=True)  # nobody writes to these
+    train(config, tmp_path, resume=True)
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+def test_nothing_of_one_cell_is_deleted_where_another_cannot_be_used(tmp_path, clock):
+    config, folder = cut_off(tmp_path, clock)
+    cells = {folder: config, tmp_path / "other": config}
+    before = contents(tmp_path)
+    (tmp_path / "other").touch()  # no folder
+    with pytest.raises(OutputError, match="cannot write to"):
+        runs.run(cells, SEEDS, quiet=True, force=True)
+    (tmp_path / "other").unlink()
+    assert contents(tmp_path) == before
+
+
+def test_seeds_that_have_done_equally_much_make_stacks_that_share_the_jobs():
+    fresh = dict.fromkeys(range(5), 0)
+    assert runs.group(fresh, 1) == [[0, 1, 2, 3, 4]]
+    assert runs.group(fresh, 2) == [[0, 2, 4], [1, 3]]
+    assert runs.group(fresh, 9) == [[0], [1], [2], [3], [4]]
+    apart = {0: 10, 1: 20, 2: 10, 3: 20, 4: 0}
+    assert runs.group(apart, 1) == [[4], [0, 2], [1, 3]]
+    assert runs.group(apart, 4) == [[4], [0], [2], [1], [3]]
+    assert runs.group({}, 3) == []
+
+
+def test_several_cells_go_on_over_one_pool(tmp_path, clock):
+    """What a study of many tasks and algorithms does: look at all, then prepare, then train."""
+    configs = [tiny(algo="lvgts"), tiny("pendulum_pmt", algo="lm_svg")]
+    folder = lambda out, c: out / c.task / c.algo  # noqa: E731
+    for config in configs:
+        cut_off(tmp_path, clock, task=config.task, algo=config.algo)
+        train(config, tmp_path / "whole")
+    cells = [(c, folder(tmp_path, c)) for c in configs]
+    looks = [look(c, [*SEEDS, 3], path, resume=True) for c, path in cells]
+    for (_, path), (left, summaries) in zip(cells, looks, strict=True):
+        assert (left, summaries) == ({0: 2, 1: 2, 2: 2, 3: 0}, {})
+        with prepare(path, left):
+            clear(path, left)
+    calls = [
+        (config, stack, path)
+        for (config, path), (left, _) in zip(cells, looks, strict=True)
+        for stack in runs.group(left, 2)
+    ]
+    results = executors.run_all(runs.train_batch, calls, Serial(), lambda: None)
+    assert sum(map(len, results)) == 8
+    for config in configs:
+        assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups here")
+def test_a_real_run_is_killed_and_goes_on(tmp_path):
+    words = "--task dummy_amt --smoke --seeds 3 --quiet --set hidden=8 episodes=240"
+    program = [sys.executable, ROOT / "run.py", *words.split(), "--out"]
+    out = tmp_path / "killed"
+    process = subprocess.Popen([*program, out, "--jobs", "2"], start_new_session=True)
+    give_up = time.monotonic() + 60.0
+    while not list(out.rglob("checkpoint.npz")) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    time.sleep(random.uniform(0.0, 0.5))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = subprocess.run(
+        [*program, out, "--jobs", "2", "--resume"], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
+        f"dummy_amt lvgts seed {seed}" for seed in SEEDS
+    ]
+    config = load(out / "dummy_amt/lvgts/seed_0/config.json")
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", out)
+    assert (out / "dummy_amt/lvgts/credit.png").exists()

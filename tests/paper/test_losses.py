@@ -1,0 +1,147 @@
+"""The model's three losses: values, gradients, and where no gradient may go."""
+
+import autograd.numpy as np
+import naive
+import numpy as onp
+import pytest
+from draws import Case, cases, random_episode, random_model
+from hypothesis import given
+from oracles import check_gradient, difference, frozen, largest, well_conditioned
+
+from lvgts_np.paper import losses
+from lvgts_np.paper.autodiff import value_and_grad
+from lvgts_np.paper.constants import COMBINES
+
+ALPHAS = (20.0, 1.0, 0.5)
+ENCODER = ("b.q", "b.c", "b.W")
+
+
+def problem(case):
+    """phi and the arguments of `model_losses` behind it."""
+    rng = case.rng
+    phi, _ = random_model(case, rng)
+    o, a, _, r = random_episode(case, rng)
+    return phi, (o, a, r, case.encoder)
+
+
+def gradient_of(phi, args, which):
+    return value_and_grad(lambda phi: np.sum(losses.model_losses(phi, *args)[which]))(phi)[1]
+
+
+def parts(gradient):
+    """The networks, and b.W, that a non-zero gradient reaches."""
+    reached = [name for name, g in gradient.items() if g.any()]
+    return {name if name == "b.W" else name.rsplit(".", 1)[0] for name in reached}
+
+
+def naive_losses(phi, args, case):
+    """The three losses of each seed, means over its episodes, by the scalar program: (S, 3)."""
+    o, a, r = (x.tolist() for x in args[:3])
+    rows = []
+    for s in range(case.S):
+        episodes = [
+            naive.losses(
+                naive.seed_of(phi, s),
+                *([x_t[s][b] for x_t in x] for x in (o, a, r)),
+                case.encoder,
+            )
+            for b in range(case.B)
+        ]
+        rows.append([sum(losses) / case.B for losses in zip(*episodes, strict=True)])
+    return onp.array(rows)
+
+
+def check_losses(case):
+    phi, args = problem(case)
+    out = onp.stack(well_conditioned(lambda: losses.model_losses(phi, *args)), axis=-1)
+    onp.testing.assert_allclose(out, naive_losses(phi, args, case).real, rtol=1e-9)
+
+
+@given(cases())
+def test_the_losses_are_A_2_in_scalars(case):
+    check_losses(case)
+
+
+def check_total_gradient(case):
+    phi, args = problem(case)
+    f = lambda phi: losses.total_loss(losses.model_losses(phi, *args), ALPHAS)  # noqa: E731
+    check_gradient(f, phi, case.rng)
+    f = lambda phi: np.stack(losses.model_losses(phi, *args))  # noqa: E731
+    check_gradient(f, phi, case.rng)
+
+
+@given(cases())
+def test_the_gradient_of_the_losses(case):
+    check_total_gradient(case)
+
+
+def check_stop_gradients(case):
+    """The gradient of each loss along a random direction, against the scalar program's stops."""
+    phi, args = problem(case)
+    rng = case.rng
+    v = {name: rng.standard_normal(x.shape) for name, x in phi.items()}
+    nudged = {name: phi[name] + 1e-20j * v[name] for name in phi}
+    well_conditioned(lambda: losses.model_losses(phi, *args))
+    slopes = naive_losses(nudged, args, case).imag / 1e-20
+    for which in range(3):
+        gradient = gradient_of(phi, args, which)
+        for s in range(case.S):
+            terms = onp.concatenate([(gradient[n][s] * v[n][s]).ravel() for n in phi])
+            assert abs(slopes[s, which] - terms.sum()) <= 1e-10 * onp.abs(terms).sum()
+
+
+@given(cases())
+def test_the_stop_gradients_are_where_A_2_has_them(case):
+    check_stop_gradients(case)
+
+
+def check_frozen(case):
+    phi, args = problem(case)
+    f = lambda phi: np.sum(losses.total_loss(losses.model_losses(phi, *args), ALPHAS))  # noqa: E731
+    truncated, constant = (value_and_grad(g)(phi)[1] for g in (f, frozen(f, phi)))
+    assert difference(truncated, constant) <= 1e-12 * largest(constant)
+
+
+@given(cases())
+def test_freezing_what_is_detached_gives_the_same_gradient(case):
+    check_frozen(case)
+
+
+def check_no_encoder_gradient(case):
+    phi, args = problem(case)
+    transition = gradient_of(phi, args, 2)
+    assert parts(transition) <= {"f"}
+    for name, g in transition.items():
+        if name.startswith(ENCODER):
+            assert onp.all(g == 0.0)
+
+
+@given(cases())
+def test_no_gradient_reaches_the_encoder_through_the_transition_loss(case):
+    check_no_encoder_gradient(case)
+
+
+@given(cases())
+def test_no_gradient_reaches_f_through_the_other_two(case):
+    phi, args = problem(case)
+    assert parts(gradient_of(phi, args, 0)) <= {"b.q", "b.c", "b.W", "r"}
+    assert parts(gradient_of(phi, args, 1)) <= {"b.q", "b.c", "b.W", "d"}
+
+
+@pytest.mark.parametrize("combine", COMBINES)
+def test_each_loss_trains_all_that_it_should(combine):
+    phi, args = problem(Case(T=8, B=3, H=4, combine=combine))
+    encoder = {"b.q", "b.W"} | ({"b.c"} if combine == "mlp" else set())
+    assert parts(gradient_of(phi, args, 0)) == encoder | {"r"}
+    assert parts(gradient_of(phi, args, 1)) == encoder | {"d"}
+    assert parts(gradient_of(phi, args, 2)) == {"f"}
+
+
+def test_the_total_is_the_weighted_sum_for_each_seed():
+    rows = onp.array([[1.0, 2.0], [10.0, 20.0], [100.0, 200.0]])
+    assert onp.array_equal(losses.total_loss(list(rows), ALPHAS), [80.0, 160.0])
+
+
+def test_half_square_sums_features_and_averages_the_batch():
+    error = onp.array([[[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]]])
+    assert losses.half_square(error) == pytest.approx(0.5 * (1 + 4 + 9 + 16) / 3)

@@ -1,0 +1,192 @@
+"""The config: what is valid, what survives a file, and what is said of the rest."""
+
+import dataclasses
+import json
+import math
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lvgts_np.training.config import (
+    ALGOS,
+    CHOICES,
+    FIELDS,
+    LEAST,
+    MAX_ABS,
+    SMOKE,
+    TASKS,
+    UP_TO_1,
+    Config,
+    ConfigError,
+    check_type,
+    did_you_mean,
+    parse,
+    preset,
+)
+from lvgts_np.training.config_file import load, save
+
+
+def values(name):
+    """Hypothesis strategy for one field alone."""
+    kind, (least, allowed) = FIELDS[name], LEAST.get(name, (-MAX_ABS, True))
+    if name in CHOICES:
+        return st.sampled_from(CHOICES[name])
+    if kind is bool:
+        return st.booleans()
+    if kind is int:
+        return st.integers(least, MAX_ABS)
+    most, end_allowed = (1.0, UP_TO_1[name]) if name in UP_TO_1 else (MAX_ABS, True)
+    return st.floats(least, most, exclude_min=not allowed, exclude_max=not end_allowed)
+
+
+@st.composite
+def configs(draw):
+    fields = {name: draw(values(name)) for name in FIELDS}
+    fields["t1"] = draw(st.integers(1, 100))
+    fields["t2"] = fields["t1"] + draw(st.integers(1, 100))
+    fields["T"] = fields["t2"] + draw(st.integers(2, 100))
+    fields["replay_episodes"] = max(fields["replay_episodes"], fields["episodes_per_iteration"])
+    return Config(**fields)
+
+
+@given(configs())
+def test_save_then_load_is_the_same_config(config):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        save(config, path)
+        assert load(path) == config
+        assert list(json.loads(path.read_text())) == list(FIELDS)
+
+
+@given(configs())
+def test_what_a_user_would_type_parses_to_the_same_value(config):
+    for name, value in dataclasses.asdict(config).items():
+        assert parse(name, str(value)) == value
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("algo", ALGOS)
+def test_presets_are_valid_also_in_their_smoke_form(task, algo):
+    config = preset(task, algo=algo)
+    assert (config.task, config.algo) == (task, algo)
+    smoke = preset(task, **SMOKE, algo=algo)
+    assert 1 < smoke.iterations < 10
+    assert smoke.iterations > smoke.warmup_iterations  # the policy's step is exercised
+
+
+def test_smoke_changes_only_fields():
+    assert set(SMOKE) <= set(FIELDS)
+
+
+def test_the_warm_up_is_a_share_of_the_run_however_short_it_is():
+    assert preset("dummy_amt", warmup=0.2, episodes=16_000).warmup_iterations == 100
+    assert preset("dummy_amt", warmup=0.2, episodes=320).warmup_iterations == 2
+    assert preset("dummy_amt", warmup=0.0).warmup_iterations == 0
+    with pytest.raises(ConfigError, match="warmup = 1.5: must be in"):
+        preset("dummy_amt", warmup=1.5)
+
+
+def test_adam_may_not_remember_for_ever():
+    with pytest.raises(ConfigError, match=r"model_beta_2 = 1.0: must be in \[0, 1\)"):
+        preset("dummy_amt", model_beta_2=1.0)
+
+
+def test_config_is_immutable():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().N = 5
+
+
+WRONG = [
+    ("N", True), ("N", 4.0), ("N", "4"), ("N", None), ("N", [4]), ("N", math.nan),
+    ("c", False), ("c", "0.5"), ("c", math.nan), ("c", math.inf), ("c", -math.inf),
+    ("c", 10**400), ("c", None), ("truncate_encoder", 1), ("truncate_encoder", "true"),
+    ("task", 3), ("task", ["dummy_pmt"]), ("algo", "lvgt"), ("combine", ""), ("store", "During"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_check_type_refuses(name, value):
+    with pytest.raises(ConfigError, match=name):
+        check_type(name, FIELDS[name], value)
+    with pytest.raises(ConfigError, match=name):
+        Config().replace(**{name: value})
+
+
+def test_check_type_accepts_a_whole_number_for_a_float():
+    check_type("c", float, 1)
+
+
+@pytest.mark.parametrize("name", sorted(LEAST))
+def test_the_least_value_is_the_last_one_accepted(name):
+    least, allowed = LEAST[name]
+    smaller = least - (1 if FIELDS[name] is int else 1e-9)
+    with pytest.raises(ConfigError, match=f"{name} = {smaller}: must be >=? {least}"):
+        Config().replace(**{name: smaller})
+    if not allowed:
+        with pytest.raises(ConfigError, match=f"{name} = {least}: must be > {least}"):
+            Config().replace(**{name: least})
+    elif name not in ("replay_episodes", "t1"):
+        Config().replace(**{name: least})
+
+
+def test_numbers_that_must_fit_each_other():
+    Config(t1=9, t2=10, T=12)
+    Config(replay_episodes=32, episodes_per_iteration=32)
+    for wrong in (
+        {"t1": 10},
+        {"t1": 11},
+        {"t2": 3},
+        {"T": 11},
+        {"T": 5},
+        {"replay_episodes": 31},
+        {"distractor_scale": 1.5},
+        {"hidden": MAX_ABS + 1},
+        {"c": -2.0 * MAX_ABS},
+    ):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            Config().replace(**wrong)
+
+
+def test_iterations_cover_every_episode():
+    assert Config(episodes=33, episodes_per_iteration=32).iterations == 2
+    assert Config(episodes=64, episodes_per_iteration=32).iterations == 2
+
+
+def test_an_untruncated_encoder_is_never_detached():
+    assert Config(truncate_encoder=True).encoder["N"] == 4
+    assert Config(truncate_encoder=False).encoder["N"] == Config().T
+
+
+def test_did_you_mean_is_blind_to_case():
+    assert did_you_mean("n", FIELDS) == "; did you mean 'N'?"
+    assert did_you_mean("LVGTS", ALGOS) == "; did you mean 'lvgts'?"
+    assert did_you_mean("zzz", ALGOS) == "; one of lvgts, lm_svg"
+
+
+@given(st.text(max_size=40))
+def test_any_field_name_from_outside_is_answered(name):
+    if name not in FIELDS:
+        for answer in (lambda: Config().replace(**{name: 1}), lambda: parse(name, "1")):
+            with pytest.raises(ConfigError, match="unknown field"):
+                answer()
+
+
+@given(st.binary(max_size=200))
+def test_any_file_is_loaded_or_answered_in_one_line(content):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        path.write_bytes(content)
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_field_called_self_is_only_unknown(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(dataclasses.asdict(Config()) | {"self": 1}))
+    with pytest.raises(ConfigError, match="unknown field 'self'"):
+        load(path)
