@@ -2,24 +2,19 @@
 
 After Ma, D'Oro, Bengio and Bacon, "Long-Term Credit Assignment via Model-based Temporal
 Shortcuts", 2021. Tags name the paper: [Eq. n], [Alg. n], [A.n], [§n], [Fig. n].
-`DEVIATION:` marks where we do other than the paper says, `UNSPECIFIED:` where it says nothing; the
-letter and number behind it is the row of the README's list.
+`DEVIATION:` marks where the code differs from the paper, `UNSPECIFIED:` where the paper is silent;
+the letter and number behind it is the row of docs/differences.md.
 
-Reading order. Five minutes: tasks, attention, model, imagine, adjoint.policy, train. The rest:
+The rooms, from the bottom up; imports point down:
 
-    pendulum, bounds      the distractor; what can be earned
-    autodiff, nets        where a graph is cut; the one MLP
-    losses, credit        A.2; what an action is blamed for
-    value_gradients       A.1
-    reference, adjoint    the two engines that differentiate: autograd, and by hand
-    agent, episodes       acting; the replay
-    optim                 Adam
-    measures, audit       what to look at
-    states                where a seed is, to go on from there
-    config, tables, checkpoint, folders, stacks, processes, runs, paint, figures, cli
-                          numbers in, files out
-    statistics, outcomes, verdicts, claims, canvas, panels, report, study
-                          Figure 2: what twenty runs say, and how sure that is
+    paper         what the paper says, one function an equation: the text that is audited
+    adjoint       the same gradients by hand, which train
+    tasks         the memory tasks, the pendulum, what can be earned
+    training      Algorithm 1's outer loop: Config, Trainer, Agent
+    experiments   runs on disk, statistics, pictures, studies
+
+Five minutes: tasks.memory, paper.attention, paper.model, paper.imagine, adjoint.policy,
+training.trainer.
 
 `import autograd.numpy as np` at the top of a file means that its functions are differentiated,
 `import numpy as np` that they never are (`onp` is NumPy where both are needed).
@@ -32,12 +27,42 @@ Symbols:
 
     h, ĥ          latent of the encoder; of the replay          phi    parameters of b, d, f, r
     w_t[i]        attention from step t to step i < t           theta  parameters of π
-    q, q̂, σ       query of the encoder; as the transition       xi, ξ  noise of the transition
-                  predicts it; how far off that may be          rho, ρ what LM-SVG's f leaves out
-    h_m           what is read from memory
-    a, u          action; before its squash                     eta, η noise of the policy
-    o_m, a_m      what to remember; the action that shows it    N      steps between detaches
-    t1, t2        remember t < t1, recall t > t2                k      memories attended
+    q, q̂, σ       query of the encoder; as f predicts it; its   xi, ξ  noise of the transition
+                  mean absolute error                           rho, ρ memory's term that f lacks
+    h_m           what is read from memory                      eta, η noise of the policy
+    a, u          action; before its squash                     N      steps between detaches
+    o_m, a_m      number to remember; action that reveals it    k      memories attended
+    t1, t2        remember t < t1, recall t > t2
 
 Arrays over time are lists, or have T in front; a name ending in _t, _tm1, _tp1 is one step's.
 """
+
+import importlib
+
+__version__ = "0.2.0"
+
+# Public names, by the module that they come from. Loaded at first use: the command line answers a
+# mistake without NumPy, and nobody waits for Matplotlib who draws nothing.
+_PUBLIC = {
+    "training.config": ("Config", "ConfigError", "preset", "ALGOS", "TASKS"),
+    "training.trainer": ("Trainer",),
+    "training.agent": ("Agent",),
+    "tasks.memory": ("Task",),
+    "paper.model": ("init_model", "init_policy"),
+    "paper.imagine": ("infer", "replay"),
+    "paper.credit": ("credit_matrix",),
+    "experiments.runs": ("train",),
+    "experiments.diagnostics": ("diagnose", "credit_over_episodes"),
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+__all__ = [*_HOME, "__version__"]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

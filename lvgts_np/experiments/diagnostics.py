@@ -1,33 +1,53 @@
 """Diagnostics of finished agents: attention, credit and an episode, as CSV. [Fig. 1, Fig. 2]"""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from lvgts_np.paper.imagine import policy_replay, replay
+from lvgts_np.tasks.memory import Episodes
 from lvgts_np.training.files import write_table
 from lvgts_np.training.metrics import attention_map, per_seed
 
-SINGLE_EPISODES = 8  # how many single episodes' credit matrices are written
+SINGLE_EPISODES = 8  # whose own credit matrices are written
+
+
+class Diagnostics(NamedTuple):
+    """Attention, credit and episodes of the noise-free policy, time from 0."""
+
+    attention: np.ndarray  # (S, T, T), mean weight from step t to step i < t
+    credit: np.ndarray  # (S, B, T, T), reward step j, action step i
+    episodes: Episodes  # (T, S, B, ...)
+    noise: dict  # the task's, (S, B, ...)
+    r_hat: np.ndarray  # (T, S, B, 1), predicted rewards
+
+
+def diagnose(trainer, B=64):
+    """Diagnostics of every seed of a Trainer on B new evaluation episodes. [Fig. 1, Fig. 2]"""
+    c = trainer.config
+    episodes, noise, inferred = trainer.probe(B)
+    C = trainer.credit(inferred, np.eye(c.T))[..., 0]  # (T, T, S, B)
+    pi = policy_replay(trainer.theta, inferred, c.a_max)
+    r_hat, _, _ = replay(trainer.phi, pi, inferred, **c.rollout)
+    attention = attention_map(inferred.w)
+    return Diagnostics(attention, C.transpose(2, 3, 0, 1), episodes, noise, np.stack(r_hat))
+
+
+def credit_over_episodes(C):
+    """Mean and root mean square over episodes of credit C (B, T, T), each (T, T). [Fig. 1]"""
+    flat = per_seed(C.transpose(1, 2, 0), 0).reshape(C.shape[1:] + C.shape[:1])  # (T, T, B)
+    return flat.mean(-1), np.sqrt(np.square(flat).mean(-1))
 
 
 def write_diagnostics(trainer, directories):
-    """Write attention.csv, credit.csv, credit_episodes.csv and episode.csv of every seed.
-
-    Measured on new evaluation episodes, played by the noise-free policy.
-    """
-    c = trainer.config
-    episodes, noise, inferred = trainer.probe(c.eval_episodes)
-    A = attention_map(inferred.w)  # (S, T, T)
-    C = trainer.credit(inferred, np.eye(c.T))  # (T, T, S, B, A)
-    C = C[..., 0].transpose(2, 3, 0, 1)  # (S, B, T, T)
-    pi = policy_replay(trainer.theta, inferred, c.a_max)
-    r_hat, _, _ = replay(trainer.phi, pi, inferred, **trainer.rollout)
-    r_hat = np.stack(r_hat)  # (T, S, B, 1)
+    """Write attention.csv, credit.csv, credit_episodes.csv and episode.csv of every seed."""
+    d = diagnose(trainer, trainer.config.eval_episodes)
     for s, path in enumerate(directories):
-        write_attention(path / "attention.csv", A[s])
-        write_credit(path / "credit.csv", C[s])
-        write_single_credits(path / "credit_episodes.csv", C[s, :SINGLE_EPISODES])
-        one = [x[:, s, 0] for x in (*episodes, r_hat)]
-        write_episode(path / "episode.csv", trainer.task, noise["o_m"][s, 0], *one)
+        write_attention(path / "attention.csv", d.attention[s])
+        write_credit(path / "credit.csv", d.credit[s])
+        write_single_credits(path / "credit_episodes.csv", d.credit[s, :SINGLE_EPISODES])
+        one = [x[:, s, 0] for x in (*d.episodes, d.r_hat)]
+        write_episode(path / "episode.csv", trainer.task, d.noise["o_m"][s, 0], *one)
 
 
 def write_attention(path, A):
@@ -38,8 +58,7 @@ def write_attention(path, A):
 
 def write_credit(path, C):
     """Write mean and rms over episodes of C (B, T, T), reward step j, action step i."""
-    flat = per_seed(C.transpose(1, 2, 0), 0).reshape(C.shape[1:] + C.shape[:1])  # (T, T, B)
-    mean, rms = flat.mean(-1), np.sqrt(np.square(flat).mean(-1))
+    mean, rms = credit_over_episodes(C)
     rows = [(j, i, mean[j, i], rms[j, i]) for j, i in np.ndindex(mean.shape)]
     write_table(path, ("j", "i", "mean", "rms"), rows)
 

@@ -1,4 +1,4 @@
-"""What can be earned: the ceiling, the myopic line and the floor of a task. [§4.2]
+"""Bounds of a task: optimal return, myopic baseline and lower bound. [§4.2]
 
 All three are expected recall returns, computed from the task: the pendulum's reward is not in
 them. (T8)
@@ -8,11 +8,11 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
 
-SOBOL_LOG2 = 17  # 2^17 points: the myopic line is good to 1e-4 for t1 <= 30, sigma <= 3
+SOBOL_LOG2 = 17  # 2^17 points: the myopic baseline is good to 1e-4 for t1 <= 30, sigma <= 3
 
 
 def posterior(task, o, a):
-    """Mean and variance (..., B) of o_m after the remember phase. [§4.1]
+    """Posterior mean and variance (..., B) of o_m after the remember phase. [§4.1]
 
     o_m ~ N(0, 1),   o_t | o_m ~ N(o_m, (a_m - a_{t-1})² σ²),  t < t₁;   in PMT the variance is 0
 
@@ -27,7 +27,7 @@ def posterior(task, o, a):
 
 
 def _update(mean, variance, o, scale):
-    """Bayes' rule for one more observation with noise of this scale: a scalar Kalman filter.
+    """Posterior after one more observation with noise of this scale: a scalar Kalman filter.
 
     K = V / (V + s²),   m ← (1 - K) m + K o,   V ← K s²
     """
@@ -38,15 +38,15 @@ def _update(mean, variance, o, scale):
 
 
 class Oracle:
-    """The best policy, for `play`; one object plays one rollout. [§4.2]
+    """Optimal policy, for `play`; one object plays one batch of episodes. [§4.2]
 
-    Remembers with clip(a_m, ±a_max), leaves the pendulum alone, recalls with the posterior mean,
-    clipped too. Other remember actions may be given, as an array (>= t1, ..., B, A) or as a
-    function of o_t: random ones make this the ideal myopic agent.
+    Its remember actions are clip(a_m, ±a_max), its distractor actions 0, its recall actions the
+    posterior mean, clipped too. Other remember actions may be given, as an array
+    (>= t1, ..., B, A) or as a function of o_t: random ones make this the ideal myopic agent.
     """
 
-    def __init__(self, task, remember=None):
-        self.task, self.t, self.remember = task, 0, remember
+    def __init__(self, task, remember_actions=None):
+        self.task, self.t, self.remember_actions = task, 0, remember_actions
 
     def __call__(self, o_t):
         if self.t == self.task.T:
@@ -54,13 +54,13 @@ class Oracle:
         phase = self.task.phase(self.t)
         a_t = np.zeros_like(o_t[..., :1])  # (..., B, A)
         if phase == "remember":
-            a_t = self._listen(o_t)
+            a_t = self._observe(o_t)
         elif phase == "recall":
             a_t += self._clip(self.mean)[..., None]
         self.t += 1
         return a_t
 
-    def _listen(self, o_t):
+    def _observe(self, o_t):
         o = o_t[..., 0]
         if self.t == 0:  # the prior, and a_{-1} = 0 (T3)
             self.mean, self.variance, self.a_tm1 = np.zeros_like(o), np.ones_like(o), 0.0 * o
@@ -71,21 +71,22 @@ class Oracle:
         return a_t
 
     def _remember_action(self, o_t):
-        if self.remember is None:
+        given = self.remember_actions
+        if given is None:
             return np.full_like(o_t[..., :1], self._clip(self.task.a_m))
-        return self.remember(o_t) if callable(self.remember) else self.remember[self.t]
+        return given(o_t) if callable(given) else given[self.t]
 
     def _clip(self, a):
         return np.clip(a, -self.task.a_max, self.task.a_max)
 
 
 def recall_return(task, a):
-    """Expected recall return of the best recall after remember actions a fixed beforehand. [§4.2]
+    """Expected recall return of optimal recall after remember actions a fixed before. [§4.2]
 
     p = 1 + Σ_{t<t₁} 1 / ((a_m - a_{t-1})² σ²),   m ~ N(0, 1 - 1/p) the posterior mean
     (T - t₂ - 1) (c - 1/p - E[(|m| - a_max)₊²])
 
-    a (t1 - 1, ...), the last remember action being too late to show anything -> (...)
+    a (t1 - 1, ...), as the last remember action changes no remember observation; returns (...)
     """
     a = np.concatenate([np.zeros_like(a, shape=(1,) + a.shape[1:]), a])  # a_{-1} = 0 (T3)
     with np.errstate(divide="ignore", over="ignore"):  # no noise: 1 / 0 = inf is its precision
@@ -95,7 +96,7 @@ def recall_return(task, a):
 
 
 def max_return(task):
-    """The ceiling: remember actions as near a_m as they can be. [§4.2]   -> float"""
+    """Optimal return: remember actions as near a_m as they can be. [§4.2]"""
     # DEVIATION: the paper says 2; actions within +-a_max cannot follow every o_m, nor reach an a_m
     # beyond them, and the noise stays wherever no action is in time to lift it. (T6, T8)
     a_star = np.clip(task.a_m, -task.a_max, task.a_max)
@@ -103,7 +104,7 @@ def max_return(task):
 
 
 def myopic_return(task):
-    """The myopic line: perfect recall, remember actions of the untrained policy. [§4.2]   -> float
+    """Myopic baseline: optimal recall after the remember actions of the untrained policy. [§4.2]
 
     E[recall_return(a)],   a_t = a_max tanh(η_t / a_max),   η_t ~ N(0, 1)
     """
@@ -116,7 +117,7 @@ def myopic_return(task):
 
 
 def floor_return(task):
-    """The floor: the best without memory is to recall 0, the prior's mean. [§4.2]   -> float
+    """Lower bound: without memory the best recall is 0, the prior's mean. [§4.2]
 
     (T - t₂ - 1) (c - Var(o_m))
     """
@@ -124,7 +125,7 @@ def floor_return(task):
 
 
 def _clipping_loss(s, bound):
-    """What the bounded actions cost when m ~ N(0, s²) lies beyond them.
+    """Expected cost of actions bounded by ±b for a posterior mean m ~ N(0, s²).
 
     E[(|m| - b)₊²] = 2 ((s² + b²) Φ(-b/s) - b s φ(b/s))
     """

@@ -1,9 +1,9 @@
-"""The passive and the active memory task, PMT and AMT. [§4.1]
+"""Passive and active memory task, PMT and AMT. [§4.1]
 
-An episode has three phases. Remember: a number o_m is shown, in AMT only as clearly as the last
-action deserves. Distractor: nothing (dummy) or a pendulum. Recall: the action should be o_m.
+An episode has three phases. Remember: a number o_m is shown, in AMT under noise that the last
+action scales. Distractor: nothing (dummy) or a pendulum. Recall: the action should be o_m.
 All noise is drawn before the episode, so `step` is deterministic. Arrays are (..., B) with any
-leading axes; time, 0-based, comes first once an episode is stacked.
+leading axes; in a whole episode time, 0-based, comes first.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from lvgts_np.tasks import pendulum
 
 
 class State(NamedTuple):
-    """Where B episodes are: the step t, their noise, and the pendulum (None in dummy tasks)."""
+    """State of B episodes: the step t, their noise, and the pendulum (None in dummy tasks)."""
 
     t: int
     o_m: np.ndarray  # (..., B)
@@ -24,7 +24,7 @@ class State(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """B whole episodes, time first. The distractor's reward is not scaled."""
+    """Whole episodes, B of them, time first. The distractor's reward is not scaled."""
 
     o: np.ndarray  # (T, ..., B, O)
     a: np.ndarray  # (T, ..., B, A)
@@ -34,14 +34,14 @@ class Episodes(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """One memory task and its numbers. [§4.1, §4.2]"""
+    """Memory task and its numbers. [§4.1, §4.2]"""
 
     name: str  # one of config.TASKS
     t1: int = 3
     t2: int = 10
     T: int = 15
     c: float = 0.5
-    # UNSPECIFIED: the action that reveals o_m, and the sd of the noise that hides it. (T4)
+    # UNSPECIFIED: the action that reveals o_m, and the std of the noise that hides it. (T4)
     a_m: float = 1.0
     sigma: float = 1.0
     # UNSPECIFIED: the range of the actions. The policy's squash keeps to it; only `bounds` reads
@@ -52,7 +52,7 @@ class Task:
 
     @property
     def active(self):
-        """AMT: the actions of the remember phase decide how clearly o_m is seen."""
+        """Whether the task is AMT: actions of the remember phase set the noise on o_m."""
         return self.name.endswith("amt")
 
     @property
@@ -68,7 +68,7 @@ class Task:
         return self.T - self.t2 - 1
 
     def phase(self, t):
-        """The phase of step t: "remember", "distractor" or "recall". [§4.1]"""
+        """Phase of step t: "remember", "distractor" or "recall". [§4.1]"""
         # DEVIATION: the paper counts from 1 and leaves t1 and t2 themselves in no phase; we count
         # from 0 and give both to the distractor, for recall then has the 4 steps that make the
         # maximum return 4 c = 2. (T2)
@@ -77,7 +77,7 @@ class Task:
         return "distractor" if t <= self.t2 else "recall"
 
     def noise_scale(self, a_tm1):
-        """How much noise covers o_m after the action a_{t-1} (...): signed, 0 in PMT. [§4.1 AMT]
+        """Scale of the noise on o_m after the action a_{t-1} (...): signed, 0 in PMT. [§4.1 AMT]
 
         (a_m - a_{t-1}) σ
         """
@@ -85,10 +85,10 @@ class Task:
         return (self.a_m - a_tm1) * self.sigma if self.active else np.zeros_like(a_tm1)
 
     def draw(self, rng, B):
-        """All the randomness of B episodes of one seed.
+        """Randomness of B episodes of one seed, all of it.
 
-        "o_m" (B,) and "eps" (B, T) standard normal, "pendulum" (B, 2) in pendulum tasks. Seeds
-        are stacked along new leading axes by the caller.
+        "o_m" (B,) and "eps" (B, T) standard normal, "pendulum" (B, 2) in pendulum tasks. The
+        caller adds a seed axis in front.
         """
         noise = {"o_m": rng.standard_normal(B), "eps": rng.standard_normal((B, self.T))}
         if self.has_pendulum:  # drawn last: all four tasks meet the same o_m and eps
@@ -96,16 +96,17 @@ class Task:
         return noise
 
     def reset(self, noise):
-        """The first state and observation o_0 (..., B, O) of episodes with this noise."""
+        """First state and observation o_0 (..., B, O) of episodes with this noise."""
         self._check_noise(noise)
         swing = noise["pendulum"] if self.has_pendulum else None
         state = State(0, noise["o_m"], noise["eps"], swing)
         return state, self._observe(state, np.zeros_like(state.o_m))  # a_{-1} = 0 (T3)
 
     def step(self, state, a_t):
-        """Act: -> next state, o_{t+1}, r_recall, r_distractor. [§4.1]
+        """Next state, observation and rewards after the action a_t. [§4.1]
 
-        a_t (..., B, A), o_{t+1} (..., B, O) or None after the last step, rewards (..., B).
+        a_t (..., B, A); returns the state, o_{t+1} (..., B, O) or None after the last step, and
+        r_recall and r_distractor (..., B).
         ValueError on a wrong shape, and beyond the end of the episode.
         """
         _check_shape("action", a_t, state.o_m.shape + (self.A,))
@@ -126,7 +127,7 @@ class Task:
         return self.c - (a - state.o_m) ** 2
 
     def _distract(self, state, a):
-        """The pendulum after this step, and its own reward; it hangs still outside its phase."""
+        """Pendulum after this step, and its own reward; it hangs still outside its phase."""
         if not self.has_pendulum or self.phase(state.t) != "distractor":
             return state.pendulum, np.zeros_like(state.o_m)
         # DEVIATION: the paper says the maximum return is 2 in all cases, which leaves no room for
@@ -134,7 +135,7 @@ class Task:
         return pendulum.step(state.pendulum, a, self.pendulum_version)
 
     def _observe(self, state, a_tm1):
-        """o_t: the memory channel, then the pendulum's three, zero outside its phase. [§4.1]"""
+        """Observation o_t: memory channel and the pendulum's three, 0 outside its phase. [§4.1]"""
         memory = self._memory_channel(state, a_tm1)[..., None]  # (..., B, 1)
         if not self.has_pendulum:
             return memory
@@ -145,7 +146,7 @@ class Task:
         return np.concatenate([memory, swing], axis=-1)  # (..., B, O)
 
     def _memory_channel(self, state, a_tm1):
-        """First channel of o_t, (..., B). [§4.1]
+        """Memory channel, the first of o_t, (..., B). [§4.1]
 
         o_m + (a_m - a_{t-1}) σ ε_t  for t < t₁,   0 for t₁ ≤ t ≤ t₂,   ε_t for t > t₂
         """
@@ -171,9 +172,9 @@ def _check_shape(name, x, shape):
 
 
 def play(task, noise, act):
-    """The loop over an episode: o_t -> a_t = act(o_t) -> o_{t+1}, for t = 0..T-1. [Alg. 1]
+    """Episodes played to the end: o_t -> a_t = act(o_t) -> o_{t+1}, t = 0..T-1. [Alg. 1]
 
-    `act` is called once a step, in order, and keeps what memory it wants. -> Episodes
+    `act` is called once a step, in order, and keeps its own memory.
     """
     state, o_t = task.reset(noise)
     rows = []

@@ -1,4 +1,4 @@
-"""The distractor: a pendulum to be swung up, after OpenAI Gym's Pendulum. [§4.1]
+"""Distractor: a pendulum to be swung up, after OpenAI Gym's Pendulum. [§4.1]
 
 A state is (angle, speed), in rad from upright and rad/s; the torque is in N m. Written for arrays
 (..., 2) with any leading axes.
@@ -12,12 +12,12 @@ MAX_SPEED, MAX_TORQUE = 8.0, 2.0
 
 
 def draw_state(rng, B):
-    """B initial states: angle ~ U(-π, π), speed ~ U(-1, 1). [§4.1]   -> (B, 2)"""
+    """Initial states (B, 2): angle ~ U(-π, π), speed ~ U(-1, 1). [§4.1]"""
     return rng.uniform([-np.pi, -1.0], [np.pi, 1.0], size=(B, 2))
 
 
 def step(state, torque, version):
-    """One step of dt = 0.05 s, and the reward of the state before it. [§4.1]
+    """Next state after dt = 0.05 s, and the reward of the state before it. [§4.1]
 
     ω' = ω + dt (3g/2l sin θ + 3/(ml²) u),   θ' = θ + dt ω',   u = clip(torque, ±2)
 
@@ -44,7 +44,7 @@ def step(state, torque, version):
 
 
 def observe(state):
-    """What the agent sees of the pendulum. [§4.1]
+    """Observation of the pendulum. [§4.1]
 
     (cos θ, sin θ, ω/8)
 
@@ -57,7 +57,7 @@ def observe(state):
 
 
 def _reward(angle, speed, u):
-    """Cost of being away from upright, of moving, of pushing, negated. [§4.1]
+    """Reward: the cost of angle, speed and torque, negated. [§4.1]
 
     r = -(θ² + 0.1 ω² + 0.001 u²),   θ taken into [-π, π)
     """

@@ -93,8 +93,14 @@ class Config:
         return self.alpha_reward, self.alpha_decoder, self.alpha_transition
 
     @property
+    def rollout(self):
+        """Keyword arguments of `paper.imagine.replay`."""
+        # [§3.2] the shortcut is all that the algorithms differ by
+        return {"N": self.N, "shortcut": self.algo == "lvgts", "store": self.store}
+
+    @property
     def encoder(self):
-        """Keyword arguments of `model.encode`."""
+        """Keyword arguments of `paper.model.encode`."""
         N = self.N if self.truncate_encoder else self.T
         return {"N": N, "k": self.k, "rule": self.topk_rule}
 

@@ -1,24 +1,26 @@
 """Algorithm 1, outer loop: collect episodes, fit the model, improve the policy."""
 
 import math
+import operator
 import time
 
 import numpy as np
 
 from lvgts_np import adjoint
-from lvgts_np.paper import gradients
 from lvgts_np.paper.constants import LOG_STD
 from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
 from lvgts_np.tasks.memory import Task
 from lvgts_np.training.agent import Agent
+from lvgts_np.training.backends import BACKENDS, check_parity
+from lvgts_np.training.config import ConfigError
 from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
 
-BACKENDS = {"adjoint": adjoint, "autograd": gradients}
 STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
+RETURNS = ("return_recall", "return_total")
 LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
 
 
@@ -29,12 +31,10 @@ class Trainer:
     seed at position s stopped: its parameters stay as they last were.
     """
 
-    def __init__(self, config, seeds):
-        self.config, self.seeds, self.iteration, self.frozen = config, list(seeds), 0, {}
+    def __init__(self, config, seeds=(0,)):
+        self.config, self.seeds, self.iteration, self.frozen = config, check_seeds(seeds), 0, {}
         self.task = make_task(config)
         self.streams = [make_streams(seed) for seed in self.seeds]
-        self.shortcut = config.algo == "lvgts"  # [§3.2] all that the algorithms differ by
-        self.rollout = {"N": config.N, "shortcut": self.shortcut, "store": config.store}
         initial = [self._initial(streams["weights"]) for streams in self.streams]
         self.phi, self.theta = (stack(trees) for trees in zip(*initial, strict=True))
         self.adam_phi, self.adam_theta = (
@@ -61,6 +61,24 @@ class Trainer:
         since = max(self.iteration - c.warmup_iterations, 0)
         return since / max(c.iterations - c.warmup_iterations, 1)
 
+    @property
+    def due(self):
+        """Whether the log has a row after this iteration."""
+        c = self.config
+        return self.iteration % c.eval_every == 0 or self.iteration == c.iterations
+
+    def run(self, parity=True):
+        """Train to the end; yields the row of the log at each evaluation, a dict of columns (S,).
+
+        parity compares both gradient backends first, see `check_parity`.
+        """
+        if parity:
+            check_parity(self.config, self.task)
+        while self.iteration < self.config.iterations and len(self.frozen) < len(self.seeds):
+            self.iterate()
+            if self.due:
+                yield self.evaluate()
+
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -74,12 +92,19 @@ class Trainer:
         self.iteration += 1
 
     def evaluate(self):
-        """Columns of the log for this row, each (S,); a new interval begins."""
+        """Row of the log, a dict of columns (S,); a new interval begins.
+
+        Training returns and losses are means since the last row, nan before the first iteration.
+        """
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             row = self._timed("evaluate", self._evaluate)
-        for name in self.interval[0]:
-            row[name] = sum(entry[name] for entry in self.interval) / len(self.interval)
+        for name in (*RETURNS, *LOSSES):
+            entries = [entry[name] for entry in self.interval]
+            row[name] = sum(entries) / len(entries) if entries else np.full(len(self.seeds), np.nan)
         self.interval = []
+        counts = self.iteration, self.iteration * self.config.episodes_per_iteration
+        for name, count in zip(("iteration", "episodes"), counts, strict=True):
+            row[name] = np.full(len(self.seeds), count)
         return row
 
     def probe(self, B):
@@ -98,7 +123,7 @@ class Trainer:
             self.theta,
             inferred,
             self.config.a_max,
-            self.rollout,
+            self.config.rollout,
             cotangents,
             self.buffers,
         )
@@ -153,7 +178,7 @@ class Trainer:
         c = self.config
         inferred = self._infer(episodes, u)
         G, ascent = self.backend.return_and_grad(
-            self.phi, self.theta, inferred, c.a_max, self.rollout, self.buffers
+            self.phi, self.theta, inferred, c.a_max, c.rollout, self.buffers
         )
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         # UNSPECIFIED: the rate decays from the warm-up's end to 5 %: late in a run the
@@ -199,7 +224,7 @@ class Trainer:
     def _infer(self, episodes, u):
         c = self.config
         o = episodes.o.astype(c.dtype)
-        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, self.shortcut)
+        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, c.rollout["shortcut"])
 
     def _draw(self, stream, B):
         return stack([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
@@ -209,6 +234,19 @@ class Trainer:
         result = work(*args)
         self.seconds[part] += time.perf_counter() - start
         return result
+
+
+def check_seeds(seeds):
+    """List of seeds; ConfigError unless they are whole numbers >= 0, one at least, none twice."""
+    try:
+        numbers = [operator.index(seed) for seed in seeds]
+    except TypeError:
+        numbers = []
+    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise ConfigError(
+            f"seeds = {seeds!r}: must be different whole numbers >= 0, such as [0] or range(4)"
+        )
+    return numbers
 
 
 def make_task(config):

@@ -11,7 +11,7 @@ from lvgts_np.training.config import SMOKE, preset
 from lvgts_np.training.files import write_json
 from lvgts_np.training.trainer import Trainer
 
-DERIVED = {"task", "shortcut", "rollout", "backend", "buffers"}  # from the config alone
+DERIVED = {"task", "backend", "buffers"}  # from the config alone
 
 
 def trained(task="dummy_amt", seeds=(0, 1, 2), iterations=4, **changes):

@@ -1,0 +1,99 @@
+"""Gradient backends, and their comparison before training: what is read is what runs."""
+
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+from lvgts_np import adjoint
+from lvgts_np.paper import gradients
+from lvgts_np.paper.credit import phase_cotangents
+from lvgts_np.paper.imagine import infer
+from lvgts_np.paper.model import init_model, init_policy
+from lvgts_np.training.agent import Agent
+from lvgts_np.training.replay_buffer import collect, training_reward
+
+BACKENDS = {"adjoint": adjoint, "autograd": gradients}
+PACKAGE = Path(__file__).parents[1]
+EPISODES = 4  # of the mini-batch that is compared
+TOLERANCE = 1e-8  # of the largest entry of an array ...
+ROUNDING = 1e-11  # ... and of all arrays
+ADVICE = "--grad autograd trains with the reference implementation, --no-parity skips this check"
+
+
+class ParityError(RuntimeError):
+    """Adjoint and reference implementation that disagree, or one that fails: one line."""
+
+
+def check_parity(config, task):
+    """Compare both backends on one mini-batch in float64: losses, return, gradients, credit.
+
+    ParityError names the function and the parameters that differ, or the line that fails. Nothing
+    is compared where the reference implementation itself trains (grad = "autograd").
+    """
+    if config.grad == "autograd":
+        return
+    try:
+        for name, args in problem(config, task):
+            values = [getattr(backend, name)(*args) for backend in BACKENDS.values()]
+            compare(name, *map(flat, values))
+    except ParityError:
+        raise
+    except Exception as error:  # whatever an implementation does where the other goes on
+        raise ParityError(f"{where(error)}: {error!r}; {ADVICE}") from error
+
+
+def problem(config, task):
+    """Names of the backends' functions and their arguments: random parameters, real episodes."""
+    c, rng = config, np.random.default_rng(0)
+    sizes = task.O, task.A, c.H, c.hidden
+    phi = randomised(init_model(rng, *sizes, c.combine), rng)
+    theta = randomised(init_policy(rng, c.H, task.A, c.hidden), rng)
+    noise = {name: x[None] for name, x in task.draw(rng, EPISODES).items()}
+    eta = rng.standard_normal((c.T, 1, EPISODES, task.A))
+    agent = Agent(phi, theta, c.k, c.topk_rule, c.a_max)
+    episodes, u = collect(task, agent, noise, eta)
+    batch = episodes.o, episodes.a, training_reward(episodes, c.distractor_scale)
+    inferred = infer(phi, theta, *batch[:2], u, c.encoder, c.rollout["shortcut"])
+    replayed = phi, theta, inferred, c.a_max, c.rollout
+    yield "model_loss_and_grad", (phi, batch, c.encoder, c.alphas)
+    yield "return_and_grad", replayed
+    yield "credit", (*replayed, phase_cotangents(c.T, c.t2))
+
+
+def randomised(params, rng):
+    """Parameters of these shapes, every entry random."""
+    return {
+        name: 0.5 * rng.standard_normal(x.shape) / np.sqrt(x.shape[-2])
+        for name, x in params.items()
+    }
+
+
+def flat(result):
+    """Result of a backend's function as a dict of arrays."""
+    if isinstance(result, np.ndarray):
+        return {"the actions": result}
+    value, gradient = result
+    return {"the value": np.stack(value), **gradient}
+
+
+def compare(function, mine, reference):
+    """ParityError unless these dicts of arrays agree."""
+    largest = max(np.max(np.abs(x)) for x in reference.values())
+    wrong = []
+    for name, x in reference.items():
+        bound = TOLERANCE * np.max(np.abs(x)) + ROUNDING * largest
+        if mine[name].shape != x.shape or not np.max(np.abs(mine[name] - x)) <= bound:
+            wrong.append(name)
+    if wrong:
+        raise ParityError(
+            f"{function}: adjoint and reference implementation differ with respect to "
+            f"{', '.join(wrong)}; {ADVICE}"
+        )
+
+
+def where(error):
+    """File and function of the package in which an exception was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
+    return f"{Path(inside[-1].filename).relative_to(PACKAGE)}, {inside[-1].name}"
