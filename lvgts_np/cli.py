@@ -137,7 +137,7 @@ def horizon(args):
     rows = lags.lag_sweep(base, seeds, args.out, **modes)
     for row in rows:
         print(f"lag {row.lag} {row.algo}: {outcome(row)}")
-    return ended(rows, args.out / "horizon" / "lags.png")
+    return ended(rows, args.out / "horizon" / "horizon.png")
 
 
 COMMANDS = {"train": train, "figure2": figure2, "horizon": horizon}
