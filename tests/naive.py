@@ -14,6 +14,11 @@ def seed_of(params, s):
     return {name: x[s].tolist() for name, x in params.items()}
 
 
+def known(switch, value, *values):
+    if value not in values:
+        raise ValueError(f"unknown {switch} {value!r}")
+
+
 def stop(v):
     return [complex(x).real for x in v]
 
@@ -47,6 +52,7 @@ def mlp(p, name, x, activation=relu):
 
 def topk(s, k, rule):
     """Weights by sorting: the (k+1)-th largest is subtracted (`sab`: the k-th, plus 1e-7)."""
+    known("topk_rule", rule, "paper", "sab")
     ranked = sorted(s, key=lambda x: complex(x).real, reverse=True)
     if len(s) <= k:
         excess = [x - ranked[-1] + 1e-3 for x in s]
@@ -88,7 +94,7 @@ def encode(p, o, a, N, k, rule):
 
 
 def added(p, q, h_m):
-    """What the memory adds to the query."""
+    """Term that the memory adds to the query."""
     return mlp(p, "b.c", [*q, *h_m]) if "b.c.W1" in p else h_m
 
 
@@ -102,12 +108,12 @@ def reward(p, h, a):
 
 
 def predict(p, h, a):
-    """Mean and spread of the next query."""
+    """Mean and mean absolute error of the next query."""
     out = mlp(p, "f", [*h, *a])
     return out[: len(h)], out[len(h) :]
 
 
-def floor(x):
+def scale(x):
     return x if complex(x).real > 0.05 else 0.05
 
 
@@ -120,9 +126,9 @@ def losses(p, o, a, r, encoder):
     h, q = [stop(h_t) for h_t in h], [stop(q_t) for q_t in q]
     trans = 0.0
     for t in range(T - 1):
-        mean, spread = predict(p, h[t], a[t])
+        mean, mae = predict(p, h[t], a[t])
         off = [abs(complex(x - y).real) for x, y in zip(mean, q[t + 1], strict=True)]
-        trans += square(mean, q[t + 1]) + square(spread, off)
+        trans += square(mean, q[t + 1]) + square(mae, off)
     return 0.5 * rewards / T, 0.5 * decoder / T, 0.5 * trans / (T - 1)
 
 
@@ -151,7 +157,7 @@ def infer(p, pi, o, a, u, encoder, lm_svg):
         eta.append([(x - m) / s for x, m, s in zip(u[t], mean, std, strict=True)])
         if t + 1 < len(h):
             predicted = zip(q[t + 1], *predict(p, h[t], a[t]), strict=True)
-            xi.append([(x - y) / floor(z) for x, y, z in predicted])
+            xi.append([(x - y) / scale(z) for x, y, z in predicted])
             seen = read(w[t + 1], h[: t + 1])
             h_m = [0.0] * len(h[0]) if lm_svg else seen
             pair = added(p, q[t + 1], seen), added(p, q[t + 1], h_m)
@@ -164,6 +170,7 @@ def replay(p, act_at, h_0, noise, N, store, lm_svg):
 
     Rewards, latents, actions.
     """
+    known("store", store, "before", "after")
     w, xi, rho = noise
     carry, memory = h_0, [h_0]
     r_hat, h_hat, a_hat = [], [h_0], []
@@ -175,7 +182,7 @@ def replay(p, act_at, h_0, noise, N, store, lm_svg):
             return r_hat, h_hat, a_hat
         h_m = [0.0] * len(h_0) if lm_svg else read(w[t + 1], memory)
         noisy = zip(*predict(p, carry, a_t), xi[t], strict=True)
-        q = [x + floor(y) * z for x, y, z in noisy]
+        q = [x + scale(y) * z for x, y, z in noisy]
         h = latent(p, q, h_m, rho[t])
         carry = stop(h) if (t + 1) % N == 0 else h
         memory = [*memory, h if store == "before" else carry]

@@ -53,7 +53,7 @@ def test_the_study_ends_with_a_curve_and_resumes_to_the_same_bytes(tmp_path, cap
         "lag 3 lvgts", "lag 3 lm_svg", "lag 20 lvgts", "lag 20 lm_svg",
     ]  # fmt: skip
     folder = tmp_path / "horizon"
-    assert lines[-1] == f"-> {folder / 'lags.png'}"
+    assert lines[-1] == f"-> {folder / 'horizon.png'}"
     runs = read(folder / "runs.csv")
     assert len(runs) == 8
     for row in runs:
