@@ -41,8 +41,8 @@ import importlib
 
 __version__ = "0.2.0"
 
-# Public names, by the module that they come from. Loaded at first use: the command line answers a
-# mistake without NumPy, and nobody waits for Matplotlib who draws nothing.
+# Public names by module, loaded at first use: the command line answers a mistake without importing
+# NumPy, and only drawing imports Matplotlib.
 _PUBLIC = {
     "training.config": ("Config", "ConfigError", "preset", "ALGOS", "TASKS"),
     "training.trainer": ("Trainer",),

@@ -41,7 +41,7 @@ defvjp(tanh, lambda y, x: lambda g: g * (1.0 - y * y))
 
 @primitive
 def checked(x, name):
-    """The identity, whose gradient must have its argument's shape and dtype.
+    """Identity whose gradient must have its argument's shape and dtype.
 
     autograd would cast and broadcast it.
     """

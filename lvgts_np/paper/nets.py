@@ -38,7 +38,7 @@ def mlp(params, name, x, activation=relu):
 
 
 def init_mlp(rng, name, d_in, hidden, d_out, last=1.0):
-    """Fresh parameters of MLP `name` for one seed, leading axis 1.
+    """Initial parameters of MLP `name` for one seed, leading axis 1.
 
     W1 ~ N(0, 2 / d_in), W2 ~ last · N(0, 1 / hidden), b1 = b2 = 0   (He for the ReLU layer)
     """

@@ -50,7 +50,7 @@ class Oracle:
 
     def __call__(self, o_t):
         if self.t == self.task.T:
-            raise ValueError("this Oracle has played its episode: make a fresh one")
+            raise ValueError("this Oracle has played its episode: make a new one")
         phase = self.task.phase(self.t)
         a_t = np.zeros_like(o_t[..., :1])  # (..., B, A)
         if phase == "remember":
@@ -111,7 +111,7 @@ def myopic_return(task):
     if not task.active:
         return max_return(task)
     u = qmc.Sobol(task.t1 - 1, scramble=False).random_base2(SOBOL_LOG2).T  # (t1 - 1, 2^17)
-    eta = ndtri(u + 0.5 ** (SOBOL_LOG2 + 1))  # half a cell up, for the first point is 0
+    eta = ndtri(u + 0.5 ** (SOBOL_LOG2 + 1))  # half a grid step up, as the first point is 0
     # UNSPECIFIED: the "completely random" actions; ours are those of the untrained policy. (T4)
     return float(np.mean(recall_return(task, task.a_max * np.tanh(eta / task.a_max))))
 

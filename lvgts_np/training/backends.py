@@ -39,7 +39,7 @@ def check_parity(config, task):
             compare(name, *map(flat, values))
     except ParityError:
         raise
-    except Exception as error:  # whatever an implementation does where the other goes on
+    except Exception as error:  # of any kind: one implementation fails where the other runs
         raise ParityError(f"{where(error)}: {error!r}; {ADVICE}") from error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lvgts_np.training.files import load_arrays, save_arrays
 from lvgts_np.training.optim import Adam
-from lvgts_np.training.trainer import Trainer, stack
+from lvgts_np.training.trainer import Trainer, join_seeds
 
 INTERVAL = "interval_"  # and a number: the iterations since the last row, a group each
 
@@ -55,7 +55,7 @@ def restore(config, states):
         raise ValueError("seeds of one batch must have done the same number of iterations")
 
     def join(group):
-        return stack([state[group] for state in states])
+        return join_seeds([state[group] for state in states])
 
     trainer = Trainer(config, [rest["seed"] for rest in rests])
     step_phi, step_theta = first["adam_steps"]

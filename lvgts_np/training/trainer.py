@@ -36,7 +36,7 @@ class Trainer:
         self.task = make_task(config)
         self.streams = [make_streams(seed) for seed in self.seeds]
         initial = [self._initial(streams["weights"]) for streams in self.streams]
-        self.phi, self.theta = (stack(trees) for trees in zip(*initial, strict=True))
+        self.phi, self.theta = (join_seeds(trees) for trees in zip(*initial, strict=True))
         self.adam_phi, self.adam_theta = (
             adam_init(flatten(params, params)) for params in (self.phi, self.theta)
         )
@@ -227,7 +227,7 @@ class Trainer:
         return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, c.rollout["shortcut"])
 
     def _draw(self, stream, B):
-        return stack([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
+        return join_seeds([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
 
     def _timed(self, part, work, *args):
         start = time.perf_counter()
@@ -261,7 +261,7 @@ def make_streams(seed):
     return {name: np.random.default_rng(s) for name, s in zip(STREAMS, sequences, strict=True)}
 
 
-def stack(trees, new_axis=False):
+def join_seeds(trees, new_axis=False):
     """Dicts of arrays, one a seed, as one dict with the seeds on the leading axis."""
     join = np.stack if new_axis else np.concatenate
     return {name: join([tree[name] for tree in trees]) for name in trees[0]}

@@ -35,7 +35,7 @@ from lvgts_np import adjoint
 from lvgts_np.adjoint import model
 from lvgts_np.training.agent import Agent
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
-from lvgts_np.training.trainer import make_streams, make_task, stack
+from lvgts_np.training.trainer import join_seeds, make_streams, make_task
 
 B, BATCH, MODEL_STEPS = 32, 128, 10
 ENGINES = (
@@ -74,7 +74,7 @@ class Iteration:
 
     def collect(self):
         c, (phi, theta) = self.c, self.learner.params()
-        noise = stack([self.task.draw(s["task"], B) for s in self.streams], new_axis=True)
+        noise = join_seeds([self.task.draw(s["task"], B) for s in self.streams], new_axis=True)
         eta = [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams]
         eta = np.stack(eta, axis=1).astype(self.dtype)
         agent = Agent(phi, theta, c.k, "paper", c.a_max)

@@ -10,20 +10,20 @@ from lvgts_np.tasks.memory import Task
 from lvgts_np.training.agent import Agent
 from lvgts_np.training.config import ConfigError
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
-from lvgts_np.training.trainer import stack
+from lvgts_np.training.trainer import join_seeds
 
 
 def make_agent(S=1, O=1, seed=0):
     rng = np.random.default_rng(seed)
-    phi = stack([init_model(rng, O, 1, 6, 8) for _ in range(S)])
-    theta = stack([init_policy(rng, 6, 1, 8) for _ in range(S)])
+    phi = join_seeds([init_model(rng, O, 1, 6, 8) for _ in range(S)])
+    theta = join_seeds([init_policy(rng, 6, 1, 8) for _ in range(S)])
     theta = {name: x + 0.3 * rng.standard_normal(x.shape) for name, x in theta.items()}
     return Agent(phi, theta, k=2, rule="paper", a_max=3.0)
 
 
 def test_acting_step_by_step_is_the_policy_of_the_encoder_over_the_whole_episode():
     agent, task, rng = make_agent(S=2), Task("dummy_amt"), np.random.default_rng(1)
-    noise = stack([task.draw(rng, 5) for _ in range(2)], new_axis=True)
+    noise = join_seeds([task.draw(rng, 5) for _ in range(2)], new_axis=True)
     eta = rng.standard_normal((15, 2, 5, 1))
     episodes, u = collect(task, agent, noise, eta)
     h, _, _ = encode(agent.phi, episodes.o, episodes.a, N=15, k=2)
@@ -39,7 +39,7 @@ def test_an_explorer_acts_at_least_so_wide_and_replays_the_same(dtype):
     agent.phi, agent.theta = (
         {name: x.astype(dtype) for name, x in params.items()} for params in (agent.phi, agent.theta)
     )
-    noise = stack([task.draw(rng, 5) for _ in range(2)], new_axis=True)
+    noise = join_seeds([task.draw(rng, 5) for _ in range(2)], new_axis=True)
     eta = rng.standard_normal((15, 2, 5, 1)).astype(dtype)
     episodes, u = collect(task, agent, noise, eta, 1.0)
     assert u.dtype == dtype
@@ -95,7 +95,7 @@ def test_a_replay_that_is_not_full_yet_samples_only_what_is_there():
 
 def test_the_objective_sees_the_distractor_scaled():
     task, rng = Task("pendulum_pmt"), np.random.default_rng(0)
-    noise = stack([task.draw(rng, 3)], new_axis=True)
+    noise = join_seeds([task.draw(rng, 3)], new_axis=True)
     episodes, _ = collect(task, make_agent(O=4), noise)
     r = training_reward(episodes, 0.1)
     assert r.shape == (15, 1, 3, 1)
