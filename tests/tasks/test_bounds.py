@@ -189,5 +189,5 @@ def test_bad_arguments_are_named():
         posterior(task, o, a[:1])
     oracle, noise = Oracle(task), task.draw(np.random.default_rng(0), 4)
     play(task, noise, oracle)
-    with pytest.raises(ValueError, match="make a fresh one"):
+    with pytest.raises(ValueError, match="make a new one"):
         play(task, noise, oracle)
