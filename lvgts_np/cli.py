@@ -1,86 +1,31 @@
-"""The command line: flags make one Config, each seed gives one result line, a mistake one line."""
+"""Command line: options make one Config, each seed gives one result line, a mistake one line."""
 
 import argparse
 import contextlib
 import dataclasses
+import functools
+import os
 import sys
+import textwrap
 from pathlib import Path
+from typing import NamedTuple
 
-from lvgts_np.training.config import (
-    ALGOS,
-    CHOICES,
-    FIELDS,
-    LAG_SWEEP,
-    MAX_ABS,
-    SMOKE,
-    TASKS,
-    Config,
-    ConfigError,
-    did_you_mean,
-    parse,
-    preset,
-)
+from lvgts_np.training import config as configs
+from lvgts_np.training.config import ALGOS, TASKS, Config, ConfigError, describe, did_you_mean
 
 PROG = "run.py"
 
 
-def whole_number(minimum):
-    """argparse's type for a whole number that is not below minimum."""
-
-    def convert(text):
-        with contextlib.suppress(ValueError):
-            if minimum <= int(text) <= MAX_ABS:
-                return int(text)
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number from {minimum} to {MAX_ABS}, not {text!r}"
-        )
-
-    return convert
-
-
-FLAGS = ("task", "algo", "episodes", "grad", "dtype")  # that are fields, so the config checks them
-OPTIONS = {
-    "--task": {"help": f"{', '.join(TASKS)}; not needed with --config"},
-    "--algo": {"help": f"{' or '.join(ALGOS)} (default: {Config.algo})"},
-    "--seeds": {
-        "type": whole_number(1), "metavar": "N",
-        "help": "how many, trained side by side (default: 1, for figure2 20, for horizon 5)",
-    },
-    "--first-seed": {
-        "type": whole_number(0), "default": 0, "metavar": "S",
-        "help": "the seeds are S, S+1, ... (default: 0)",
-    },
-    "--jobs": {
-        "type": whole_number(1), "default": 1, "metavar": "J",
-        "help": "processes that share the seeds (default: 1)",
-    },
-    "--episodes": {"metavar": "E", "help": f"to train for (default: {Config.episodes})"},
-    "--grad": {"help": "adjoint, written by hand, or autograd, its reference"},
-    "--dtype": {"help": "float32 or float64"},
-    "--set": {
-        "nargs": "+", "action": "extend", "default": [], "metavar": "FIELD=VALUE",
-        "help": "change fields of the config, listed below",
-    },
-    "--config": {
-        "type": Path, "metavar": "FILE",
-        "help": "the config.json of a run, in place of the task's defaults",
-    },
-    "--out": {
-        "type": Path, "default": Path("results"), "metavar": "FOLDER",
-        "help": "where to write (default: results)",
-    },
-    "--force": {"action": "store_true", "help": "write over an earlier run"},
-    "--resume": {"action": "store_true", "help": "go on with an earlier run that was cut off"},
-    "--smoke": {"action": "store_true", "help": "some seconds of everything; nothing is learned"},
-    "--quiet": {"action": "store_true", "help": "no progress, only the result lines"},
-}  # fmt: skip
-
-
 def main(argv=None):
-    """The exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
+    """Exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
+    # Before NumPy is imported: on arrays this small, more threads only wait for each other.
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     try:
         args = parse_arguments(argv)
-        return COMMANDS[args.command](args)
+        config, modes = make_config(args), make_modes(args)
+        first, n = args.first_seed, args.seeds or args.command.seeds
+        return args.command.run(config, list(range(first, first + n)), Path(args.out), modes)
     except SystemExit as done:  # --help
         return done.code
     except ConfigError as mistake:
@@ -99,123 +44,198 @@ def say(message, code):
     return code
 
 
-def train(args):
-    """Run what the arguments ask for and report it."""
-    config, seeds, modes = make_config(args), seed_numbers(args, 1), make_modes(args)
-    # Heavy: here, so that help and mistakes are answered at once.
-    from lvgts_np.experiments import runs
-    from lvgts_np.experiments.run_directory import condition_directory
-
-    folder = condition_directory(args.out, config)
-    (summaries,) = runs.run({folder: config}, seeds, **modes)
-    return report(folder, summaries)
+# The sub-commands, whose first line is their help. They import what is heavy, so that help and
+# mistakes are answered at once.
 
 
-def figure2(args):
-    """All tasks with both algorithms, and the report on them."""
-    refuse(args, "task", "algo")
-    args.task = TASKS[0]
-    base = make_config(args)
-    conditions = [base.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
-    seeds, modes = seed_numbers(args, 20), make_modes(args)
+def train(config, seeds, out, modes):
+    """Train an agent for each seed; writes DIR/TASK/ALGO/seed_S."""
+    from lvgts_np.experiments import run_directory, runs
+
+    directory = run_directory.condition_directory(out, config)
+    (summaries,) = runs.run({directory: config}, seeds, **modes)
+    for run in summaries:
+        if not run.get("frozen"):
+            print(RESULT.format(**run, directory=directory), flush=True)
+    frozen = [run for run in summaries if run.get("frozen")]
+    for run in frozen:
+        say(f"seed {run['seed']} stopped: {run['frozen']} -> {directory}/seed_{run['seed']}", 1)
+    return 1 if frozen else 0
+
+
+RESULT = (
+    "{task} {algo} seed {seed}: recall return {final_eval_return_recall:z.2f} of {max_return:z.2f} "
+    "(myopic {myopic_return:z.2f}), attention on the remember phase {attention_remember:.2f}, "
+    "{wall_s:.0f} s -> {directory}/seed_{seed}"
+)
+
+
+def figure2(config, seeds, out, modes):
+    """Train every task with both algorithms; writes DIR/figure2/report.html. [Fig. 2]"""
     from lvgts_np.experiments import figure2
 
-    rows = figure2.figure2(conditions, seeds, args.out, **modes)
-    for row in rows:
-        print(f"{row.task} {row.algo}: {outcome(row)}")
-    return ended(rows, args.out / "figure2" / "report.html")
+    conditions = [config.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
+    rows = figure2.figure2(conditions, seeds, out, **modes)
+    return report_study(rows, "", out / "figure2" / "report.html")
 
 
-def horizon(args):
-    """The active memory task with longer and longer distractors, and the curve of it."""
-    refuse(args, "task", "algo", "t2", "T")
-    args.task = "dummy_amt"
-    base = make_config(args, **LAG_SWEEP)
-    seeds, modes = seed_numbers(args, 5), make_modes(args)
+def lags(config, seeds, out, modes):
+    """Train dummy_amt with longer and longer distractors; writes DIR/horizon. [§4.1]"""
     from lvgts_np.experiments import lags
 
-    rows = lags.lag_sweep(base, seeds, args.out, **modes)
+    rows = lags.lag_sweep(config.replace(task=lags.TASK), seeds, out, **modes)
+    return report_study(rows, "lag ", out / "horizon" / "lags.png")
+
+
+def report_study(rows, prefix, path):
+    """A line on stdout for each condition, then one for the study's page; the exit code."""
     for row in rows:
-        print(f"lag {row.lag} {row.algo}: {outcome(row)}")
-    return ended(rows, args.out / "horizon" / "horizon.png")
-
-
-COMMANDS = {"train": train, "figure2": figure2, "horizon": horizon}
-
-
-def refuse(args, *names):
-    """ConfigError where the user sets what the sub-command varies."""
-    assigned = dict(parse_assignment(text) for text in args.set)
-    for name in names:
-        if getattr(args, name, None) is not None or name in assigned:
-            raise ConfigError(f"{args.command} sets {name} itself: leave {name} out")
-
-
-def outcome(row):
-    return (
-        f"recall return {row.mean:z.2f} (worst {row.worst:z.2f}), {row.solved} of {row.n} solved, "
-        f"attention on the remember phase {row.attention_remember:.2f}"
-    )
-
-
-def ended(rows, path):
-    """A study's last line, and its exit code."""
+        print(
+            f"{prefix}{row[0]} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
+            f"{row.solved} of {row.n} solved, "
+            f"attention on the remember phase {row.attention_remember:.2f}"
+        )
     print(f"-> {path}", flush=True)
     frozen = sum(row.frozen for row in rows)
     return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
 
 
-def seed_numbers(args, default):
-    return list(range(args.first_seed, args.first_seed + (args.seeds or default)))
+class Command(NamedTuple):
+    """A sub-command, with the size of its batch of seeds where --seeds is left out."""
+
+    run: object
+    seeds: int
+    varies: tuple = ()  # fields that it sets itself
+    defaults: dict = {}  # of fields, where they are not Config's
+    aliases: tuple = ()
 
 
-def make_modes(args):
-    """The keyword arguments that say how to run, not what."""
-    if args.force and args.resume:
-        raise ConfigError("--force writes over a run, --resume goes on with it: give only one")
-    return {name: getattr(args, name) for name in ("jobs", "force", "resume", "quiet")}
+COMMANDS = {
+    "train": Command(train, 1),
+    "figure2": Command(figure2, 20, ("task", "algo")),
+    "lags": Command(lags, 5, ("task", "algo", "t2", "T"), configs.LAG_SWEEP, ("horizon",)),
+}
 
 
-def report(folder, summaries):
-    """A line on stdout for each seed that finished, then one on stderr for each that froze."""
-    frozen = [summary for summary in summaries if summary.get("frozen")]
-    for summary in summaries:
-        if not summary.get("frozen"):
-            print(result_line(folder, summary))
-    sys.stdout.flush()
-    for summary in frozen:
-        path = folder / f"seed_{summary['seed']}"
-        say(f"seed {summary['seed']} stopped: {summary['frozen']} -> {path}", 1)
-    return 1 if frozen else 0
+def whole_number(text, minimum=1):
+    """argparse's type for a whole number that is not below minimum."""
+    with contextlib.suppress(ValueError):
+        if minimum <= int(text) <= configs.MAX_ABS:
+            return int(text)
+    limits = f"must be a whole number from {minimum} to {configs.MAX_ABS}"
+    raise argparse.ArgumentTypeError(f"{limits}, not {text!r}")
 
 
-def result_line(folder, summary):
-    return (
-        "{task} {algo} seed {seed}: recall return {final_eval_return_recall:z.2f} "
-        "of {max_return:z.2f} (myopic {myopic_return:z.2f}), attention on the remember phase "
-        "{attention_remember:.2f}, {wall_s:.0f} s -> {folder}/seed_{seed}"
-    ).format(**summary, folder=folder)
+COUNT = {"type": whole_number, "metavar": "N"}
+FROM_0 = {"type": functools.partial(whole_number, minimum=0), "metavar": "S", "default": 0}
+ASSIGN = {"nargs": "+", "action": "extend", "metavar": "FIELD=VALUE", "default": []}
+SWITCH = {"action": "store_true"}
+SIZES = ", ".join(f"{command.seeds} for {name}" for name, command in COMMANDS.items())
+FLAGS = ("task", "algo", "episodes", "grad", "dtype")  # the fields that have an option
+OPTIONS = {
+    "--task": (f"{describe('task')}; not needed with --config", {}),
+    "--algo": (describe("algo"), {}),
+    "--seeds": (f"size of the batch of seeds (default: {SIZES})", COUNT),
+    "--first-seed": ("the seeds are S, S+1, ... (default: 0)", FROM_0),
+    "--jobs": ("processes that share the seeds (default: 1)", COUNT | {"default": 1}),
+    "--episodes": (describe("episodes"), {"metavar": "E"}),
+    "--grad": (describe("grad"), {}),
+    "--dtype": (describe("dtype"), {}),
+    "--set": ("change fields, listed below", ASSIGN),
+    "--config": ("config.json of a run, in place of the defaults", {"metavar": "FILE"}),
+    "--out": ("where to write (default: results)", {"metavar": "DIR", "default": "results"}),
+    "--force": ("write over an earlier run", SWITCH),
+    "--resume": ("resume an earlier run that was cut off", SWITCH),
+    "--smoke": ("some seconds of everything; nothing is learned", SWITCH),
+    "--quiet": ("no progress, only the result lines", SWITCH),
+    "--no-parity": ("skip the comparison of both gradient backends before training", SWITCH),
+}
 
 
-def make_config(args, **defaults):
-    """The Config of the arguments: file or defaults, then --smoke, then --set, then the flags."""
+class Parser(argparse.ArgumentParser):
+    """argparse with the options and fields that a command does not set itself."""
+
+    def __init__(self, command="train", **keywords):
+        varies = COMMANDS[command].varies
+        super().__init__(
+            epilog=fields_help(COMMANDS[command]),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # --seed 3 is not --seeds 3
+            **keywords,
+        )
+        for name, (text, how) in OPTIONS.items():
+            if name.removeprefix("--") not in varies:
+                self.add_argument(name, help=text, **how)
+
+    def error(self, message):
+        raise ConfigError(f"{message.removeprefix('argument ')}; see {PROG} --help")
+
+
+def fields_help(command):
+    """Fields of --set, with their defaults."""
+    lines = ["fields of --set ([..] is a place in the paper, (..) a row of docs/differences.md):"]
+    for name, value in dataclasses.asdict(Config(**command.defaults)).items():
+        value = str(value).lower() if isinstance(value, bool) else value
+        text = f"{f'{name}={value}':<26} {describe(name)}"
+        if name not in command.varies:
+            lines.append(textwrap.fill(text, 98, initial_indent="  ", subsequent_indent=" " * 29))
+    return "\n".join([*lines, "--set wins over --smoke, the later --set, an option over --set"])
+
+
+def parse_arguments(argv):
+    """argparse's namespace; ConfigError for what is no option and no sub-command."""
+    parser = Parser(usage=f"{PROG} [{' | '.join(COMMANDS)}] [options]")
+    commands = parser.add_subparsers(title="commands", metavar="", dest="name")
+    for name, command in COMMANDS.items():
+        texts = {"usage": f"{PROG} {name} [options]", "description": command.run.__doc__}
+        texts |= {"help": command.run.__doc__, "aliases": command.aliases}
+        commands.add_parser(name, command=name, **texts).set_defaults(command=command)
+    # A sub-command may stand anywhere: it is among what the options leave over.
+    args, words = Parser(add_help=False).parse_known_args(argv)
+    helps = {"-h", "--help"}.intersection(words)
+    names = dict.fromkeys(word for word in words if word not in helps)
+    for word in names:
+        if word not in commands.choices:
+            raise ConfigError(unknown_argument(word, commands.choices))
+    if len(names) > 1:
+        raise ConfigError(f"{' and '.join(names)}: give only one sub-command")
+    chosen = parser.parse_args([*names, *helps] or ["train"])
+    args.name, args.command = chosen.name, chosen.command
+    return args
+
+
+def unknown_argument(word, commands):
+    """Message on a word that is neither an option nor an option's value."""
+    if not word.startswith("-"):
+        return f"unknown sub-command {word!r}{did_you_mean(word, commands)}"
+    name, _, value = word.partition("=")
+    field = name.lstrip("-")
+    if field in configs.FIELDS:
+        return f"unknown option {name!r}; did you mean '--set {field}={value or '...'}'?"
+    return f"unknown option {name!r}{did_you_mean(name, OPTIONS)}"
+
+
+def make_config(args):
+    """Config of the arguments: file or defaults, then --smoke, then --set, then the options."""
+    assigned = dict(parse_assignment(text) for text in args.set)
     flags = {name: getattr(args, name) for name in FLAGS}
-    flags = {name: parse(name, text) for name, text in flags.items() if text is not None}
-    changes = dict(parse_assignment(text) for text in args.set)
-    for name in ("task", "algo", "grad", "dtype"):
-        if name in flags and flags[name] != changes.get(name, flags[name]):
+    flags = {name: configs.parse(name, text) for name, text in flags.items() if text is not None}
+    for name in assigned | flags:
+        if name in args.command.varies:
+            raise ConfigError(f"{args.name} sets {name} itself: leave {name} out")
+        given = flags.get(name), assigned.get(name)
+        if None not in given and given[0] != given[1] and name != "episodes":
             raise ConfigError(
-                f"--{name} {flags[name]} and --set {name}={changes[name]}: give only one of them"
+                f"--{name} {given[0]} and --set {name}={given[1]}: give only one of them"
             )
-    changes = {**(SMOKE if args.smoke else {}), **changes, **flags}
+    changes = {**(configs.SMOKE if args.smoke else {}), **assigned, **flags}
     if args.config is not None:
         from lvgts_np.training.config_file import load  # needs NumPy
 
-        return load(args.config).replace(**changes)
-    changes = {**defaults, **changes}
-    if "task" not in changes:
+        return load(Path(args.config)).replace(**changes)
+    if "task" not in changes and "task" not in args.command.varies:
         raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}")
-    return preset(**changes)
+    return Config(**{**args.command.defaults, **changes})
 
 
 def parse_assignment(text):
@@ -223,59 +243,12 @@ def parse_assignment(text):
     name, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--set {text!r}: must be field=value, such as N=4")
-    return name, parse(name, value)
+    return name, configs.parse(name, value)
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse, but a mistake is a ConfigError, not two lines and an exit."""
-
-    def error(self, message):
-        raise ConfigError(f"{message.removeprefix('argument ')}; see {PROG} --help")
-
-
-def parse_arguments(argv):
-    """argparse's namespace; ConfigError for what is no option and no sub-command."""
-    parser = Parser(
-        PROG,
-        f"{PROG} [train] --task TASK [options]\n       {PROG} figure2 [options]\n"
-        f"       {PROG} horizon [options]",
-        "Train an agent, one for each seed; writes FOLDER/TASK/ALGO/seed_S.\nfigure2 does so for "
-        "every task and algorithm, and writes FOLDER/figure2/report.html.\nhorizon does so for "
-        "dummy_amt with longer and longer distractors; writes FOLDER/horizon.",
-        fields_help(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # --seed 3 is not --seeds 3
-    )
-    for name, keywords in OPTIONS.items():
-        parser.add_argument(name, **keywords)
-    # The sub-command is taken from the rest: argparse finds an optional one only in front.
-    args, rest = parser.parse_known_args(argv)
-    for word in rest:
-        if word not in COMMANDS:
-            raise ConfigError(unknown_argument(word))
-    if len(set(rest)) > 1:
-        raise ConfigError(f"{' and '.join(rest)}: give only one sub-command")
-    args.command = rest[0] if rest else "train"
-    return args
-
-
-def unknown_argument(word):
-    """What is wrong with a word that is neither an option nor an option's value."""
-    if not word.startswith("-"):
-        return f"unknown sub-command {word!r}{did_you_mean(word, list(COMMANDS))}"
-    option, _, value = word.partition("=")
-    field = option.lstrip("-")
-    if field in FIELDS:
-        return f"unknown option {option!r}; did you mean '--set {field}={value or '...'}'?"
-    return f"unknown option {option!r}{did_you_mean(option, OPTIONS)}"
-
-
-def fields_help():
-    """The fields of --set with their defaults."""
-    lines = ["fields and their defaults (lvgts_np/config.py says what each is):"]
-    for name, value in dataclasses.asdict(Config()).items():
-        words = [f"  {name}={str(value).lower() if isinstance(value, bool) else value}"]
-        words += [f"(one of {', '.join(CHOICES[name])})"] if name in CHOICES else []
-        lines.append(" ".join(words))
-    lines.append("a later --set wins over an earlier one, a flag over --set, --set over --smoke")
-    return "\n".join(lines)
+def make_modes(args):
+    """Keyword arguments that say how to run, not what."""
+    if args.force and args.resume:
+        raise ConfigError("--force writes over a run, --resume goes on with it: give only one")
+    switches = {name: getattr(args, name) for name in ("jobs", "force", "resume", "quiet")}
+    return {**switches, "parity": not args.no_parity}

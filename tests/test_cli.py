@@ -12,8 +12,19 @@ from pathlib import Path
 import pytest
 
 from lvgts_np import experiments
-from lvgts_np.cli import OPTIONS, main
-from lvgts_np.training.config import FIELDS, SMOKE, TASKS, Config, ConfigError, preset
+from lvgts_np.cli import COMMANDS, OPTIONS, main
+from lvgts_np.training.config import (
+    ALGOS,
+    FIELDS,
+    LAG_SWEEP,
+    SMOKE,
+    TASKS,
+    Config,
+    ConfigError,
+    describe,
+    parse,
+    preset,
+)
 from lvgts_np.training.config_file import save
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +41,7 @@ def runs(monkeypatch):
     """A stand-in for the module that trains: `calls` is what arrived, `answer` what run does."""
     fake = types.SimpleNamespace(calls=[], answer=summary)
 
-    def run(cells, seeds, force=False, quiet=False, jobs=1, resume=False):
+    def run(cells, seeds, force=False, quiet=False, jobs=1, resume=False, parity=True):
         ((folder, config),) = cells.items()
         out = folder.parent.parent
         assert folder == out / config.task / config.algo
@@ -137,6 +148,11 @@ MISTAKES = [
     ("horizon --set T=30", "horizon sets T itself: leave T out"),
     ("horizon --set t2=30", "horizon sets t2 itself: leave t2 out"),
     ("horizon figure2", "give only one sub-command"),
+    ("lags --task dummy_amt", "lags sets task itself: leave task out"),
+    ("lag", "unknown sub-command 'lag'; did you mean 'lags'?"),
+    ("horizn", "unknown sub-command 'horizn'; did you mean 'horizon'?"),
+    ("figure2 --sede 3 --help", "unknown option '--sede'; did you mean '--seeds'?"),
+    ("--task dummy_pmt --set model_beta_2=-1", "model_beta_2 = -1.0: must be in [0, 1)"),
     ("--config", "--config: expected one argument; see run.py --help"),
     ("--config nowhere.json", "config nowhere.json: No such file or directory; must be a file"),
     ("--config .", "config .: Is a directory; must be a file like a run's config.json"),
@@ -282,6 +298,11 @@ def test_resume_arrives(runs):
     assert not arrived(runs, *TASK).resume
 
 
+def test_no_parity_arrives(runs):
+    assert arrived(runs, *TASK).parity
+    assert not arrived(runs, *TASK, "--no-parity").parity
+
+
 def test_set_takes_several_fields_and_may_be_repeated(runs):
     wanted = preset("dummy_pmt", N=2, c=0.25, truncate_encoder=False, combine="add")
     together = "--set N=2 c=0.25 truncate_encoder=False combine=add"
@@ -389,17 +410,67 @@ def test_a_bug_is_not_hidden(runs):
 # Help, and the real program
 
 
-def test_help_names_every_option_task_and_field_with_its_default(capfd):
-    assert main(["--help"]) == 0
+def help_of(capfd, *arguments):
+    """What --help prints, and the text of each field in it by field=default."""
+    assert main([*arguments, "--help"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
     assert max(len(line) for line in out.splitlines()) <= 100
-    for word in (*OPTIONS, *TASKS, "train"):
+    fields = re.findall(r"^  (\w+)=(\S+) +((?:.+\n)(?: {20}.*\n)*)", out, re.MULTILINE)
+    return out, {name: (default, " ".join(text.split())) for name, default, text in fields}
+
+
+def test_help_names_every_option_task_command_and_field_with_its_default(capfd):
+    out, fields = help_of(capfd)
+    for word in (*OPTIONS, *TASKS, *COMMANDS, "horizon", "DIR"):
         assert word in out
-    shown = dict(re.findall(r"^  (\w+)=(\S+)", out, re.MULTILINE))
-    assert list(shown) == list(FIELDS)
-    assert shown["N"] == "4"
-    assert shown["truncate_encoder"] == "true"
+    assert list(fields) == list(FIELDS)
+    for name, (default, text) in fields.items():
+        assert parse(name, default) == getattr(Config(), name)
+        assert text == describe(name)
+    assert fields["N"] == ("4", "[§4.2] gradients are truncated every N steps; >= 1")
+    assert fields["truncate_encoder"][0] == "true"
+    assert fields["algo"][1].endswith("; one of lvgts, lm_svg")
+
+
+@pytest.mark.parametrize(
+    ("command", "changes"), [("figure2", {}), ("lags", LAG_SWEEP), ("horizon", LAG_SWEEP)]
+)
+def test_help_of_a_study_leaves_out_what_it_sets_and_shows_its_defaults(command, changes, capfd):
+    out, fields = help_of(capfd, command)
+    varied = {"task", "algo"} | ({"t2", "T"} if changes else set())
+    assert list(fields) == [name for name in FIELDS if name not in varied]
+    for name, (default, _) in fields.items():
+        assert parse(name, default) == getattr(Config(**changes), name)
+    assert set(re.findall(r"^  (--[\w-]+)", out, re.MULTILINE)) == set(OPTIONS) - {
+        "--task",
+        "--algo",
+    }
+    assert help_of(capfd, "--seeds", "3")[0] == help_of(capfd)[0] != out
+    assert main(["--help", command]) == 0  # wherever it stands
+    assert capfd.readouterr().out == out
+
+
+@pytest.mark.parametrize(("command", "seeds"), [("figure2", 20), ("lags", 5), ("horizon", 5)])
+def test_what_arrives_at_a_study(command, seeds, monkeypatch):
+    calls = []
+
+    def study(config, numbers, out, **modes):
+        calls.append((config, numbers, out, modes))
+        return []
+
+    name = "figure2" if command == "figure2" else "lags"
+    fake = types.SimpleNamespace(figure2=study, lag_sweep=study, TASK="dummy_amt")
+    monkeypatch.setitem(sys.modules, f"lvgts_np.experiments.{name}", fake)
+    monkeypatch.setattr(experiments, name, fake, raising=False)
+    assert main(["--set", "N=3", "--out", "there", command, "--no-parity"]) == 0
+    ((configs, numbers, out, modes),) = calls
+    assert (numbers, out) == (list(range(seeds)), Path("there"))
+    assert modes == {"jobs": 1, "force": False, "resume": False, "quiet": False, "parity": False}
+    if command == "figure2":
+        assert configs == [preset(task, algo=a, N=3) for task in TASKS for a in ALGOS]
+    else:
+        assert configs == preset("dummy_amt", **LAG_SWEEP, N=3)
 
 
 def program(*arguments, cwd):

@@ -15,7 +15,9 @@ from lvgts_np.experiments.run_directory import clear, look, prepare
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
 
 
-def run(conditions, seeds, jobs=1, executor=None, quiet=False, force=False, resume=False):
+def run(
+    conditions, seeds, jobs=1, executor=None, quiet=False, force=False, resume=False, parity=True
+):
     """Train the seeds of every condition and write their files; a list of summaries a condition.
 
     conditions are Configs by directory. Seed s has <directory>/seed_<s>; the pictures of a

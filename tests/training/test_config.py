@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import tempfile
 from pathlib import Path
 
@@ -10,36 +11,49 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.tasks import pendulum
+from lvgts_np.training.backends import BACKENDS
 from lvgts_np.training.config import (
     ALGOS,
-    CHOICES,
+    BOUNDS,
     FIELDS,
-    LEAST,
+    LAG_SWEEP,
     MAX_ABS,
     SMOKE,
     TASKS,
-    UP_TO_1,
     Config,
     ConfigError,
-    check_type,
+    check_value,
+    describe,
     did_you_mean,
     parse,
     preset,
 )
 from lvgts_np.training.config_file import load, save
 
+LIMITS = {name: field.metadata["limits"] for name, field in FIELDS.items()}
+CHOICES = {name: limits for name, limits in LIMITS.items() if isinstance(limits, tuple)}
+# The ends of each interval, and whether they belong to it, read from the words that a user sees.
+ENDS = {
+    name: [float(end) for end in re.findall(r"\d+", limits)] + [float(MAX_ABS)]
+    for name, limits in LIMITS.items()
+    if isinstance(limits, str)
+}
+OPEN = {name: (LIMITS[name].startswith("> "), LIMITS[name].endswith(")")) for name in ENDS}
+
 
 def values(name):
     """Hypothesis strategy for one field alone."""
-    kind, (least, allowed) = FIELDS[name], LEAST.get(name, (-MAX_ABS, True))
+    kind, (low, high, *_) = FIELDS[name].type, ENDS.get(name, (-MAX_ABS, MAX_ABS))
     if name in CHOICES:
         return st.sampled_from(CHOICES[name])
     if kind is bool:
         return st.booleans()
     if kind is int:
-        return st.integers(least, MAX_ABS)
-    most, end_allowed = (1.0, UP_TO_1[name]) if name in UP_TO_1 else (MAX_ABS, True)
-    return st.floats(least, most, exclude_min=not allowed, exclude_max=not end_allowed)
+        return st.integers(int(low), int(high))
+    exclude_min, exclude_max = OPEN.get(name, (False, False))
+    return st.floats(low, high, exclude_min=exclude_min, exclude_max=exclude_max)
 
 
 @st.composite
@@ -77,8 +91,9 @@ def test_presets_are_valid_also_in_their_smoke_form(task, algo):
     assert smoke.iterations > smoke.warmup_iterations  # the policy's step is exercised
 
 
-def test_smoke_changes_only_fields():
-    assert set(SMOKE) <= set(FIELDS)
+def test_smoke_and_lag_sweep_change_only_fields():
+    for changes in (SMOKE, LAG_SWEEP):
+        assert preset("dummy_amt", **changes) != preset("dummy_amt")
 
 
 def test_the_warm_up_is_a_share_of_the_run_however_short_it_is():
@@ -108,28 +123,59 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)
-def test_check_type_refuses(name, value):
+def test_check_value_refuses(name, value):
     with pytest.raises(ConfigError, match=name):
-        check_type(name, FIELDS[name], value)
+        check_value(name, value)
     with pytest.raises(ConfigError, match=name):
         Config().replace(**{name: value})
 
 
-def test_check_type_accepts_a_whole_number_for_a_float():
-    check_type("c", float, 1)
+def test_check_value_accepts_a_whole_number_for_a_float():
+    check_value("c", 1)
 
 
-@pytest.mark.parametrize("name", sorted(LEAST))
-def test_the_least_value_is_the_last_one_accepted(name):
-    least, allowed = LEAST[name]
-    smaller = least - (1 if FIELDS[name] is int else 1e-9)
-    with pytest.raises(ConfigError, match=f"{name} = {smaller}: must be >=? {least}"):
-        Config().replace(**{name: smaller})
-    if not allowed:
-        with pytest.raises(ConfigError, match=f"{name} = {least}: must be > {least}"):
-            Config().replace(**{name: least})
-    elif name not in ("replay_episodes", "t1"):
-        Config().replace(**{name: least})
+@pytest.mark.parametrize("name", sorted(ENDS))
+def test_the_ends_of_an_interval_are_the_last_values_accepted(name):
+    kind = FIELDS[name].type
+    step = 1 if kind is int else 1e-6
+    (low, high, *_), (open_low, open_high) = ENDS[name], OPEN[name]
+    for end, is_open, outside in ((low, open_low, low - step), (high, open_high, high + step)):
+        end, outside = kind(end), kind(outside)
+        wanted = f"between -{MAX_ABS} and {MAX_ABS}" if end == MAX_ABS else LIMITS[name]
+        for value in (outside, *([end] if is_open else [])):
+            message = re.escape(f"{name} = {value}: must be {wanted}")
+            with pytest.raises(ConfigError, match=message):
+                Config().replace(**{name: value})
+        if not is_open:
+            check_value(name, end)
+
+
+def test_every_field_has_a_help_and_limits_that_exist():
+    for name, field in FIELDS.items():
+        assert field.metadata["help"], name
+        assert field.default in CHOICES.get(name, (field.default,))
+        assert describe(name).startswith(field.metadata["help"])
+        if field.type is str:
+            assert len(CHOICES[name]) > 1
+        assert LIMITS[name] is None or name in CHOICES or LIMITS[name] in BOUNDS
+    assert {name for name, limits in LIMITS.items() if limits is None} == {
+        "t2", "T", "c", "a_m", "truncate_encoder"
+    }  # fmt: skip
+
+
+def test_choices_are_those_of_the_code_that_reads_them():
+    switches = {"combine": COMBINES, "topk_rule": TOPK_RULES, "store": STORES}
+    for name, choices in switches.items():
+        assert CHOICES[name] == choices
+    assert CHOICES["pendulum_version"] == pendulum.VERSIONS
+    assert CHOICES["grad"] == tuple(BACKENDS)
+
+
+def test_describe():
+    assert describe("N") == "[§4.2] gradients are truncated every N steps; >= 1"
+    assert describe("algo").endswith("; one of lvgts, lm_svg")
+    assert describe("truncate_encoder").endswith("; one of true, false")
+    assert describe("model_beta_2").endswith("; in [0, 1)")
 
 
 def test_numbers_that_must_fit_each_other():
