@@ -101,10 +101,10 @@ def report_study(rows, prefix, path):
 
 
 class Command(NamedTuple):
-    """A sub-command, with the size of its batch of seeds where --seeds is left out."""
+    """A sub-command."""
 
-    run: object
-    seeds: int
+    run: object  # of config, seeds, out, modes; returns the exit code
+    seeds: int  # size of the batch where --seeds is left out
     varies: tuple = ()  # fields that it sets itself
     defaults: dict = {}  # of fields, where they are not Config's
     aliases: tuple = ()
@@ -179,13 +179,13 @@ def fields_help(command):
         text = f"{f'{name}={value}':<26} {describe(name)}"
         if name not in command.varies:
             lines.append(textwrap.fill(text, 98, initial_indent="  ", subsequent_indent=" " * 29))
-    return "\n".join([*lines, "--set wins over --smoke, the later --set, an option over --set"])
+    return "\n".join([*lines, "a later --set wins; the other options win over it, it over --smoke"])
 
 
 def parse_arguments(argv):
     """argparse's namespace; ConfigError for what is no option and no sub-command."""
     parser = Parser(usage=f"{PROG} [{' | '.join(COMMANDS)}] [options]")
-    commands = parser.add_subparsers(title="commands", metavar="", dest="name")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
     for name, command in COMMANDS.items():
         texts = {"usage": f"{PROG} {name} [options]", "description": command.run.__doc__}
         texts |= {"help": command.run.__doc__, "aliases": command.aliases}
