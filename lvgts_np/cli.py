@@ -84,7 +84,7 @@ def lags(config, seeds, out, modes):
     from lvgts_np.experiments import lags
 
     rows = lags.lag_sweep(config.replace(task=lags.TASK), seeds, out, **modes)
-    return report_study(rows, "lag ", out / "horizon" / "lags.png")
+    return report_study(rows, "lag ", out / "horizon" / "horizon.png")
 
 
 def report_study(rows, prefix, path):
