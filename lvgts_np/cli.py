@@ -223,11 +223,9 @@ def make_config(args):
     for name in assigned | flags:
         if name in args.command.varies:
             raise ConfigError(f"{args.name} sets {name} itself: leave {name} out")
-        given = flags.get(name), assigned.get(name)
-        if None not in given and given[0] != given[1] and name != "episodes":
-            raise ConfigError(
-                f"--{name} {given[0]} and --set {name}={given[1]}: give only one of them"
-            )
+        flag, value = flags.get(name), assigned.get(name)
+        if None not in (flag, value) and flag != value and name != "episodes":
+            raise ConfigError(f"--{name} {flag} and --set {name}={value}: give only one of them")
     changes = {**(configs.SMOKE if args.smoke else {}), **assigned, **flags}
     if args.config is not None:
         from lvgts_np.training.config_file import load  # needs NumPy

@@ -35,7 +35,7 @@ class Config:
     """A complete run. Immutable; `preset` starts one, `replace` changes it, both check it."""
 
     # What is run
-    task: str = setting("dummy_pmt", "[§4.1] environment", TASKS)
+    task: str = setting("dummy_pmt", "[§4.1] task", TASKS)
     algo: str = setting("lvgts", "[§3.2] LVGTS, or [§3.1] the baseline LM-SVG", ALGOS)
     # The task [§4.1, §4.2]
     t1: int = setting(3, "[§4.2] the remember phase is t < t1 (T2)", ">= 1")
@@ -57,7 +57,7 @@ class Config:
     topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", TOPK_RULES)
     store: str = setting("before", "memory takes a latent before or after its detach (M8)", STORES)
     init_actions: float = setting(0.3, "initial scale of the encoder's action weights (M1)", ">= 0")
-    init_recurrence: float = setting(1.5, "initial scale of its recurrent weights (M1)", ">= 0")
+    init_recurrence: float = setting(1.5, "initial scale of the encoder's recurrence (M1)", ">= 0")
     # Model learning [A.2]
     alpha_reward: float = setting(20.0, "[Eq. 7] weight of the reward loss (M11)", ">= 0")
     alpha_decoder: float = setting(1.0, "[Eq. 7] weight of the decoder loss (M11)", ">= 0")
@@ -65,18 +65,18 @@ class Config:
     model_steps: int = setting(20, "Adam steps of the model an iteration", ">= 1")
     model_batch: int = setting(64, "episodes in a mini-batch", ">= 1")
     model_lr: float = setting(6e-3, "learning rate of the model, decayed to 10 % of this", "> 0")
-    model_lr_fall: str = setting("linear", "its decay, or steeper at first", ("linear", "squared"))
+    model_lr_fall: str = setting(
+        "linear", "decay of model_lr; squared is steeper at first", ("linear", "squared")
+    )
     model_beta_2: float = setting(0.999, "beta_2 of the model's Adam", "in [0, 1)")
     replay_episodes: int = setting(3_200, "size of the replay buffer, an iteration or more", ">= 1")
     # Policy learning [Alg. 1]
     policy_lr: float = setting(6e-3, "learning rate of the policy, decayed to 5 % of this", "> 0")
     warmup: float = setting(0.2, "share of the run in which only the model learns", "in [0, 1]")
-    exploration: float = setting(0.0, "initial min_std of the collected actions (M10)", ">= 0")
-    clip_norm: float = setting(1.0, "max_norm of the gradient of a seed, all parameters", "> 0")
+    exploration: float = setting(0.0, "min_std of actions as policy learning starts (M10)", ">= 0")
+    clip_norm: float = setting(1.0, "max_norm of each gradient, of all parameters", "> 0")
     # The loop
-    grad: str = setting(
-        "adjoint", "gradient backend; autograd is the reference", ("adjoint", "autograd")
-    )
+    grad: str = setting("adjoint", "gradient backend; autograd: reference", ("adjoint", "autograd"))
     dtype: str = setting("float32", "of parameters and latents", ("float32", "float64"))
     episodes: int = setting(16_000, "episodes of training", ">= 1")
     episodes_per_iteration: int = setting(32, "episodes collected an iteration", ">= 1")
