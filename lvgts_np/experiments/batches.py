@@ -1,14 +1,13 @@
 """Training of a batch of seeds on disk: logs, checkpoints, diagnostics, summaries."""
 
-import importlib.metadata
 import os
-import platform
 import time
 
 import numpy as np
 
 from lvgts_np.experiments.diagnostics import write_diagnostics
 from lvgts_np.experiments.run_directory import LOGS
+from lvgts_np.experiments.versions import versions
 from lvgts_np.tasks import bounds
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.files import append_rows, columns, write_json
@@ -18,7 +17,6 @@ LOG = (
     "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
     "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
 )  # fmt: skip
-PACKAGES = ("numpy", "scipy", "autograd", "matplotlib", "tqdm")
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
@@ -126,13 +124,4 @@ def summary(trainer, s, rows, returns):
         "credit_early": final("credit_early"),
         "credit_recall": final("credit_recall"),
         "frozen": trainer.frozen.get(s),
-    }
-
-
-def versions():
-    """Versions that the numbers may depend on besides the config."""
-    return {
-        "python": platform.python_version(),
-        "machine": platform.platform(),
-        **{name: importlib.metadata.version(name) for name in PACKAGES},
     }

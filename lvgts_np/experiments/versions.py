@@ -1,0 +1,66 @@
+"""Versions that a run's numbers may depend on besides its config."""
+
+import ctypes
+import functools
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from numpy.linalg import _umath_linalg
+
+from lvgts_np import __version__
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGES = ("numpy", "scipy", "autograd", "matplotlib", "tqdm")
+CORENAMES = ("scipy_openblas_get_corename64_", "scipy_openblas_get_corename",
+             "openblas_get_corename64_", "openblas_get_corename")  # fmt: skip
+
+
+def versions():
+    """Dict of what a run was made with: names of strings, or of None for what is not known."""
+    library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return {
+        "lvgts_np": __version__,
+        "commit": commit(CHECKOUT),
+        "python": platform.python_version(),
+        "machine": platform.platform(),
+        **{name: importlib.metadata.version(name) for name in PACKAGES},
+        "blas": f"{library.get('name')} {library.get('version')}",
+        "blas_kernel": blas_kernel(),
+    }
+
+
+@functools.cache
+def commit(checkout):
+    """Git's commit of a checkout, with "-dirty" if it was changed; None where there is none.
+
+    It is asked for once a process, as a module that is imported does not change any more. A folder
+    within another project's checkout (an installed package) is none.
+    """
+    if not (checkout / ".git").exists():
+        return None
+    git = [
+        "git",
+        "--no-optional-locks",
+        f"--git-dir={checkout / '.git'}",
+        f"--work-tree={checkout}",
+    ]
+    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(git + describe, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+def blas_kernel():
+    """Name of the kernel that OpenBLAS chose for this processor; None for another library."""
+    # A symbol is looked up in the extension module and in the libraries that it was linked with.
+    library = ctypes.CDLL(_umath_linalg.__file__)
+    for name in CORENAMES:
+        if (function := getattr(library, name, None)) is not None:
+            function.restype = ctypes.c_char_p
+            return function().decode()
+    return None
