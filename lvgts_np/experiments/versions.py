@@ -39,8 +39,6 @@ def commit(checkout):
     It is asked for once a process, as a module that is imported does not change any more. A folder
     within another project's checkout (an installed package) is none.
     """
-    if not (checkout / ".git").exists():
-        return None
     git = [
         "git",
         "--no-optional-locks",
