@@ -39,15 +39,12 @@ def commit(checkout):
     It is asked for once a process, as a module that is imported does not change any more. A folder
     within another project's checkout (an installed package) is none.
     """
-    git = [
-        "git",
-        "--no-optional-locks",
-        f"--git-dir={checkout / '.git'}",
-        f"--work-tree={checkout}",
-    ]
+    where = [f"--git-dir={checkout / '.git'}", f"--work-tree={checkout}", "--no-optional-locks"]
     describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(git + describe, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(
+            ["git", *where, *describe], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
