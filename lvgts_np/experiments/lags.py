@@ -8,10 +8,9 @@ LONG the model learns from half the mini-batch, or the longest lag would take mo
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-
 from lvgts_np.experiments import runs
-from lvgts_np.experiments.plots import canvas, paint, paper_plots
+from lvgts_np.experiments.plots.paper_plots import plot_lags, save_both
+from lvgts_np.experiments.plots.style import BOUNDS
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.statistics import interval
 from lvgts_np.experiments.summary import final_returns, run_summaries, summarise
@@ -21,7 +20,7 @@ from lvgts_np.training.files import read_table, write_table
 TASK = "dummy_amt"
 LAGS = (10, 30, 100, 300)
 LONG = 100
-RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *paint.BOUNDS)
+RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *BOUNDS)
 
 
 class LagSummary(NamedTuple):
@@ -72,8 +71,7 @@ def draw(study, directory):
     write_table(directory / "runs.csv", RUNS, every)
     names = "horizon.csv", "runs.csv"
     tables = [read_table(directory / name) for name in names]
-    with matplotlib.rc_context(paint.STYLE):
-        paper_plots.save(canvas.horizon(*tables), directory / "horizon")
+    save_both(lambda: plot_lags(*tables), directory / "horizon")
     return summaries
 
 
@@ -94,5 +92,5 @@ def lag_summary(lag, algo, by_seed):
 
 
 def rows(lag, algo, by_seed):
-    names = ("seed", "final_eval_return_recall", "attention_remember", *paint.BOUNDS)
+    names = ("seed", "final_eval_return_recall", "attention_remember", *BOUNDS)
     return [(lag, algo, *(run[name] for name in names)) for run in by_seed.values()]

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from lvgts_np.experiments.plots import canvas, paper_plots
+from lvgts_np.experiments.plots import paper_plots
 from lvgts_np.experiments.run_data import Seed
 from lvgts_np.training.files import read_table
 
@@ -84,7 +84,7 @@ def test_a_lost_run_does_not_squeeze_the_others(study, tmp_path):
     study["dummy_amt", "lm_svg"][2] = make_seed(2, "dummy_amt", "lm_svg", -21.1)
     paper_plots.draw(study, tmp_path)
     finals = read_table(tmp_path / "finals.csv")
-    spread = canvas.spread(finals).axes
+    spread = paper_plots.plot_final_returns(finals).axes
     finals["lag"] = np.where(finals["task"] == "dummy_amt", 10.0, 30.0)
     cells = {
         "lag": [10.0, 30.0, 10.0, 30.0], "algo": ["lvgts", "lvgts", "lm_svg", "lm_svg"],
@@ -92,7 +92,7 @@ def test_a_lost_run_does_not_squeeze_the_others(study, tmp_path):
         "attention_remember": np.ones(4),
     }  # fmt: skip
     means = {name: np.array(column) for name, column in cells.items()}
-    horizon = canvas.horizon(means, finals | {"attention_remember": finals["lag"] / 30}).axes
+    horizon = paper_plots.plot_lags(means, finals | {"attention_remember": finals["lag"] / 30}).axes
     for axes in (spread, horizon[:1]):
         assert [ax.get_ylim()[0] for ax in axes] == [-5.0] * len(axes)
         notes = [text.get_text() for ax in axes for text in ax.texts if "to" in text.get_text()]
@@ -111,3 +111,32 @@ def test_a_frozen_run_counts_as_a_failure_and_its_curve_ends(study, tmp_path):
         if (r["task"], r["algo"]) == ("dummy_amt", "lvgts")
     ]
     assert [np.isfinite(float(r["mean"])) for r in table] == [True, True, False, False]
+
+
+def test_points_that_would_cover_each_other_lie_side_by_side():
+    y = np.array([1.0, 0.0, 1.01, 0.99, 0.5, 1.0])
+    aside = paper_plots.side_by_side(y, 0.1)
+    assert aside[[1, 4]].tolist() == [0, 0]
+    assert sorted(aside[[0, 2, 3, 5]]) == [-1, 0, 1, 2]
+    close = np.abs(y[:, None] - y) < 0.1
+    assert not np.any(close & (aside[:, None] == aside) & ~np.eye(6, dtype=bool))
+
+
+def test_both_algorithms_show_where_they_are_equal(study):
+    """LM-SVG's dashes lie above LVGTS's line, which is broader."""
+    lvgts, lm_svg = (paper_plots.LOOK[algo] for algo in ("lvgts", "lm_svg"))
+    assert lm_svg["zorder"] > lvgts["zorder"]
+    assert lm_svg["lw"] < 0.7 * lvgts["lw"]
+
+
+def test_the_legend_of_the_lags_has_the_marker_of_each_algorithm():
+    ones = {"algo": np.array(["lvgts", "lm_svg"]), "lag": np.array([10.0, 10.0])}
+    means = ones | {name: np.ones(2) for name in ("mean", "low", "high", "attention_remember")}
+    finals = ones | {name: np.ones(2) for name in ("final_return", "attention_remember")}
+    finals |= {
+        "max_return": 2 * np.ones(2),
+        "myopic_return": np.ones(2),
+        "floor_return": -np.ones(2),
+    }
+    handles = paper_plots.plot_lags(means, finals).legends[0].legend_handles
+    assert [handle.get_marker() for handle in handles[:2]] == ["o", "s"]

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from lvgts_np.experiments.diagnostics import credit_over_episodes, diagnose
 from lvgts_np.experiments.plots import run_plots
-from lvgts_np.experiments.run_data import read_seed, read_seeds
+from lvgts_np.experiments.run_data import read_seed
 from lvgts_np.training import config_file
-from lvgts_np.training.config import ALGOS, preset
+from lvgts_np.training.config import ALGOS, SMOKE, preset
 from lvgts_np.training.files import read_table
+from lvgts_np.training.trainer import Trainer
 
-STEMS = ("learning_curve", "attention", "credit", "episode")
+STEMS = ("learning_curve", "attention", "credit", "credit_flow", "episode")
 BOUNDS = {"max_return": 1.998, "myopic_return": 1.277, "floor_return": -2.0}
 
 
@@ -68,7 +70,7 @@ def write_seed(folder, seed, settings, evaluations=30):
 
 
 def check_pictures(folder):
-    """All eight files, nothing half written, every picture with something in it."""
+    """All ten files, nothing half written, every picture with something in it."""
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
     assert files == sorted(f"{stem}.{kind}" for stem in STEMS for kind in ("csv", "png"))
     for stem in STEMS:
@@ -135,11 +137,11 @@ def test_the_same_tables_give_the_same_bytes(three):
 def test_a_failure_leaves_the_old_picture_and_no_rubbish(three, monkeypatch):
     before = {path.name: path.read_bytes() for path in three.iterdir() if path.is_file()}
 
-    def fail(path, figure):
+    def fail(figure, path, **options):
         path.write_text("half a pict")
         raise OSError("disk full")
 
-    monkeypatch.setattr(run_plots, "write_png", fail)
+    monkeypatch.setattr(run_plots.matplotlib.figure.Figure, "savefig", fail)
     with pytest.raises(OSError, match="disk full"):
         run_plots.draw(three)
     assert {path.name: path.read_bytes() for path in three.iterdir() if path.is_file()} == before
@@ -168,11 +170,12 @@ def test_a_short_episode(tmp_path):
 def painted(tmp_path, stem, settings):
     """The Figure of one picture of one seed, and the seed's own table."""
     write_seed(tmp_path, 0, settings)
-    source, tabulate, paint = run_plots.PICTURES[stem]
+    source, tabulate, picture = run_plots.PICTURES[stem]
     seeds = [read_seed(tmp_path / "seed_0")]
     header, rows = tabulate(seeds)
     table = dict(zip(header, np.array(rows).T, strict=True))
-    return paint(table, seeds), rows_of(tmp_path / "seed_0" / f"{source}.csv")
+    figure = picture(table, seeds[0].config, "title")
+    return figure, rows_of(tmp_path / "seed_0" / f"{source}.csv")
 
 
 @pytest.mark.parametrize("algo", ALGOS)
@@ -212,8 +215,7 @@ def test_a_collapse_is_cut_and_leaves_every_name_on_the_page(tmp_path, at):
     write_csv(tmp_path / "seed_1" / "log.csv", log[0], [row.values() for row in log])
     run_plots.draw(tmp_path)
     table = read_table(tmp_path / "learning_curve.csv")
-    seeds = read_seeds(tmp_path, [0, 1])
-    figure = run_plots.PICTURES["learning_curve"][2](table, seeds)
+    figure = run_plots.draw_learning_curve(table, {}, "title")
     figure.draw_without_rendering()
     (ax,) = figure.axes
     assert ax.get_ylim()[0] == pytest.approx(-2.0 - 0.75 * (1.998 + 2.0))
@@ -274,3 +276,33 @@ def test_seeds_whose_tables_disagree_are_not_averaged(tmp_path):
     seeds = [read_seed(tmp_path / f"seed_{seed}") for seed in (0, 1)]
     with pytest.raises(ValueError, match=r"attention\.csv of seeds 0 and 1 disagree"):
         run_plots.tabulate_attention(seeds)
+
+
+def test_credit_maps_have_one_scale_and_tell_zero_from_the_future(tmp_path):
+    scales = []
+    for algo in ALGOS:
+        figure, _ = painted(tmp_path / algo, "credit", preset("dummy_amt", algo=algo))
+        left, right = (ax.images[0] for ax in figure.axes[:2])
+        scales.append((left.norm.vmin, left.norm.vmax, right.norm.linthresh, right.norm.vmax))
+        dark = [np.mean(left.cmap(x)[:3]) for x in (0.0, 0.5, 1.0)]
+        assert dark == sorted(dark, reverse=True)  # more credit is darker
+        hatched = next(patch for patch in figure.axes[0].patches if patch.get_hatch())
+        future = figure.axes[0].get_facecolor()
+        assert abs(np.mean(hatched.get_facecolor()[:3]) - np.mean(future[:3])) > 0.15
+    assert scales[0] == scales[1] == (1e-4, 1.0, 1e-4, 1.0)
+
+
+def test_pictures_are_drawn_from_arrays_in_memory():
+    trainer = Trainer(preset("dummy_amt", **SMOKE))
+    rows = list(trainer.run())
+    found = diagnose(trainer, 4)
+    mean, rms = credit_over_episodes(found.credit[0])
+    episodes = np.array([row["episodes"][0] for row in rows])
+    curves = {0: np.array([row["eval_return_recall"][0] for row in rows])}
+    curve = run_plots.plot_learning_curve(episodes, curves).axes[0].lines[0]
+    assert np.array_equal(curve.get_ydata(), curves[0])
+    for figure in (
+        run_plots.plot_attention(found.attention[0], trainer.config),
+        run_plots.plot_credit(rms, mean, trainer.config),
+    ):
+        assert figure.axes[0].images[0].get_array().shape == (15, 15)

@@ -1,55 +1,78 @@
-"""The tables behind Figure 2, as CSV files, and its pictures, drawn from these alone. [Fig. 2]
+"""Figure 2, the final returns of its runs, and the lag sweep: tables, then pictures. [Fig. 2]
 
-A study is {(task, algo): [Seed, ...]}.
+A study is {(task, algo): [Seed, ...]}. The tables are CSV files, and the pictures are drawn from
+these alone; read back they are dicts of columns by name, cut to a task or an algo by `of`.
 """
 
 import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
-from lvgts_np.experiments.plots import canvas, paint
+from lvgts_np.experiments.plots import style
+from lvgts_np.experiments.plots.style import ALGOS, BLUE, BOUNDS, ORANGE, matrix
 from lvgts_np.experiments.statistics import band, best
 from lvgts_np.experiments.summary import final_returns, run_summaries
-from lvgts_np.training.files import read_table, replace, write_table
+from lvgts_np.training.files import read_table, write_table
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_amt", "pendulum_pmt")
 RETURNS = ("task", "algo", "episodes", "mean", "low", "high", "kept_mean")
 FINALS = (
-    "task", "algo", "seed", "final_return", "kept", "attention_remember", *paint.BOUNDS,
+    "task", "algo", "seed", "final_return", "kept", "attention_remember", *BOUNDS,
     "t1", "t2", "T",
 )  # fmt: skip
 ATTENTION = ("task", "t", "i", "weight")
+# LM-SVG's dashes lie on LVGTS's broad line, so that both show where they are equal.
+LOOK = {
+    "lvgts": {"color": BLUE, "ls": "-", "lw": 3.6, "zorder": 4},
+    "lm_svg": {"color": ORANGE, "ls": (0, (3, 2)), "lw": 2.0, "zorder": 5},
+}
+MARKERS = {"lvgts": "o", "lm_svg": "s"}
+NAMES = {
+    "dummy_pmt": "dummy-PMT", "dummy_amt": "dummy-AMT", "pendulum_amt": "pendulum-AMT",
+    "pendulum_pmt": "pendulum-PMT (extra)",
+}  # fmt: skip
 
 
-def draw(study, folder):
-    """returns.csv, attention.csv, finals.csv; figure2 and spread, each as PNG and as PDF."""
-    cells = sorted((cell for cell in study if study[cell]), key=lambda c: (TASKS.index(c[0]), c[1]))
-    runs = {cell: run_summaries(study, cell) for cell in cells}
-    numbers = sorted({seed.number for cell in cells for seed in study[cell]})
+def draw(study, directory):
+    """Write returns.csv, attention.csv, finals.csv; figure2 and spread, each as PNG and as PDF."""
+    found = sorted((c for c in study if study[c]), key=lambda c: (TASKS.index(c[0]), c[1]))
+    runs = {condition: run_summaries(study, condition) for condition in found}
+    numbers = sorted({seed.number for condition in found for seed in study[condition]})
     tables = {
-        "returns": ((*RETURNS, *map(str, numbers)), returns(study, runs, numbers)),
-        "attention": (ATTENTION, attention(study, cells)),
-        "finals": (FINALS, finals(study, runs)),
+        "returns": ((*RETURNS, *map(str, numbers)), tabulate_returns(study, runs, numbers)),
+        "attention": (ATTENTION, tabulate_attention(study, found)),
+        "finals": (FINALS, tabulate_finals(study, runs)),
     }
     for name, (header, rows) in tables.items():
-        write_table(folder / f"{name}.csv", header, rows)
-    table = {name: read_table(folder / f"{name}.csv") for name in tables}
-    with matplotlib.rc_context(paint.STYLE):
-        save(canvas.figure2(**table), folder / "figure2")
-        save(canvas.spread(table["finals"]), folder / "spread")
+        write_table(directory / f"{name}.csv", header, rows)
+    table = {name: read_table(directory / f"{name}.csv") for name in tables}
+    save_both(lambda: plot_figure2(**table), directory / "figure2")
+    save_both(lambda: plot_final_returns(table["finals"]), directory / "spread")
+
+
+def save_both(plot, stem):
+    """Write the Figure of plot() as PNG and as PDF."""
+    with matplotlib.rc_context(style.STYLE):
+        figure = plot()
+        for kind in ("png", "pdf"):
+            style.save(figure, stem.with_suffix(f".{kind}"), dpi=200)
 
 
 def kept(runs):
-    """The seeds that the paper's rule keeps, the best three quarters by final return."""
+    """Seeds that the paper's rule keeps, the best three quarters by final return."""
     seeds = list(runs)
     return {seeds[n] for n in best(final_returns(runs.values()))}
 
 
-def returns(study, runs, numbers):
-    """A row for each evaluation of a cell; the statistics only where all its runs have one."""
+def tabulate_returns(study, runs, numbers):
+    """A row for each evaluation of a condition; statistics only where all its runs have one."""
     rows = []
-    for cell, of_seed in runs.items():
-        keep = kept(of_seed)
-        curves = {s.number: curve(s) for s in study[cell]}
+    for condition, by_seed in runs.items():
+        keep = kept(by_seed)
+        curves = {s.number: curve(s) for s in study[condition]}
         steps = sorted(set().union(*curves.values()))
         values = {n: [c.get(step, np.nan) for step in steps] for n, c in curves.items()}
         whole = np.isfinite(np.array(list(values.values()))).all(axis=0)
@@ -60,7 +83,7 @@ def returns(study, runs, numbers):
             statistics[:, whole] = *band(every), best_ones.mean(axis=0)
         for t, step in enumerate(steps):
             own = [values[n][t] if n in values else np.nan for n in numbers]
-            rows.append((*cell, int(step), *statistics[:, t], *own))
+            rows.append((*condition, int(step), *statistics[:, t], *own))
     return rows
 
 
@@ -70,10 +93,10 @@ def curve(seed):
     return dict(zip(log["episodes"], log["eval_return_recall"], strict=True))
 
 
-def attention(study, cells):
+def tabulate_attention(study, conditions):
     """LVGTS's map A[t, i], mean over the runs that came to one."""
     rows = []
-    for task, algo in cells:
+    for task, algo in conditions:
         maps = [s.tables["attention"] for s in study[task, algo] if "attention" in s.tables]
         if algo == "lvgts" and maps:
             steps = zip(maps[0]["t"].astype(int), maps[0]["i"].astype(int), strict=True)
@@ -82,20 +105,195 @@ def attention(study, cells):
     return rows
 
 
-def finals(study, runs):
+def tabulate_finals(study, runs):
     rows = []
-    for cell, of_seed in runs.items():
-        keep = kept(of_seed)
-        for seed in study[cell]:
-            run, c = of_seed[seed.number], seed.config
+    for condition, by_seed in runs.items():
+        keep = kept(by_seed)
+        for seed in study[condition]:
+            run, c = by_seed[seed.number], seed.config
             own = run["final_eval_return_recall"], int(seed.number in keep)
-            fixed = [run[name] for name in ("attention_remember", *paint.BOUNDS)]
-            rows.append((*cell, seed.number, *own, *fixed, c["t1"], c["t2"], c["T"]))
+            fixed = [run[name] for name in ("attention_remember", *BOUNDS)]
+            rows.append((*condition, seed.number, *own, *fixed, c["t1"], c["t2"], c["T"]))
     return rows
 
 
-def save(figure, stem):
-    """PNG and PDF, the same bytes for the same numbers."""
-    for kind, metadata in (("png", {"Software": None}), ("pdf", {"CreationDate": None})):
-        path, options = stem.with_suffix(f".{kind}"), {"format": kind, "metadata": metadata}
-        replace(path, lambda at, f=options: figure.savefig(at, dpi=200, **f))
+def plot_figure2(returns, attention, finals):
+    """Learning curves of both algorithms by task, and LVGTS's attention. [Fig. 2]"""
+    tasks = list(dict.fromkeys(finals["task"]))
+    figure = Figure((3.4 * len(tasks), 6.6), layout="constrained")
+    axes = figure.subplots(2, len(tasks), squeeze=False, height_ratios=(1.1, 1))
+    for column, (task, (top, bottom)) in enumerate(zip(tasks, axes.T, strict=True)):
+        last = of(finals, task=task)
+        for algo in dict.fromkeys(last["algo"]):
+            draw_curves(top, algo, of(returns, task=task, algo=algo), of(last, algo=algo))
+        draw_bounds(top, last)
+        top.set(xlabel="training episodes", xlim=(0, None), title=NAMES[task])
+        top.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        image = draw_map(bottom, of(attention, task=task), of(last, algo="lvgts"))
+        if column == 0:
+            top.set_ylabel("recall return (noise-free policy)")
+            bottom.set_ylabel("step t that attends")
+    if image:
+        figure.colorbar(image, ax=axes[1], label="LVGTS: mean weight", pad=0.01)
+    columns = {"ncols": len(tasks) + 1, "frameon": False}
+    figure.legend(handles=key(finals), loc="outside lower center", **columns)
+    return figure
+
+
+def draw_curves(ax, algo, table, last):
+    """All runs of a condition, their mean with its band, and the mean of those the rule keeps."""
+    color = LOOK[algo]["color"]
+    x, keep = table["episodes"], dict(zip(last["seed"], last["kept"], strict=True))
+    for seed, is_kept in keep.items():
+        thin = {"ls": "-" if is_kept else ":", "lw": 0.5 if is_kept else 0.9}
+        ax.plot(x, table[str(int(seed))], color=color, alpha=0.35, zorder=1, **thin)
+    ax.fill_between(x, table["low"], table["high"], color=color, alpha=0.3, lw=0, zorder=2)
+    ax.plot(x, table["mean"], **LOOK[algo])
+    points = max(1, len(x) // 8)
+    ax.plot(x, table["kept_mean"], MARKERS[algo], ls="-", color=color, lw=0.8, ms=3.5,
+            mfc="white", zorder=6, markevery=(points // 2, points))  # fmt: skip
+
+
+def draw_bounds(ax, last):
+    """Optimal return, and the best without credit: myopic baseline, or on PMT the lower bound."""
+    optimal, myopic, lower = (last[name][0] for name in BOUNDS)
+    without_credit = "floor_return" if myopic > optimal - 1e-3 else "myopic_return"
+    note = {"xytext": (-3, 2), "textcoords": "offset points", "ha": "right", "fontsize": 7.5}
+    note |= {"bbox": {"fc": "white", "alpha": 0.8, "lw": 0, "pad": 0.5}, "zorder": 7}
+    for name in ("max_return", without_credit):
+        y = last[name][0]
+        ax.axhline(y, color="black", lw=0.9, ls=style.DASHES[name], zorder=2)
+        ax.annotate(f"{BOUNDS[name]} {y:.3f}", (1, y), xycoords=ax.get_yaxis_transform(), **note)
+    ax.set_ylim(lower - 0.3 * (optimal - lower), optimal + 0.11 * (optimal - lower))
+
+
+def draw_map(ax, table, last):
+    """LVGTS's attention map with its share on the remember phase; None where there is no map."""
+    if not len(table.get("t", ())):
+        ax.set_axis_off()
+        return None
+    c = {name: int(last[name][0]) for name in ("t1", "t2", "T")}
+    image = style.draw_attention(ax, matrix(table, "t", "weight", c["T"]), c)
+    share = last["attention_remember"]
+    words = f"recall attends remember:\n{share.mean():.0%} (worst {share.min():.0%})"
+    place = {"ha": "right", "va": "top", "transform": ax.transAxes}
+    ax.text(0.97, 0.96, words, fontsize=8, bbox={"fc": "white", "lw": 0, "pad": 1}, **place)
+    ax.set(xlabel="step i that is attended")
+    return image
+
+
+def key(finals):
+    """Legend of Figure 2, with the numbers of runs."""
+    handles = []
+    for algo, look in LOOK.items():
+        if len(of(finals, algo=algo)["kept"]):
+            n, k = condition_size(finals, algo)
+            point = {"color": look["color"], "marker": MARKERS[algo], "mfc": "white", "ms": 3.5}
+            handles += [
+                Line2D([], [], **look, label=f"{ALGOS[algo]}, mean of all {n} runs"),
+                Line2D([], [], lw=0.8, **point, label=f"{ALGOS[algo]}, best {k} of {n}"),
+            ]
+    black = {"color": "black", "alpha": 0.5}
+    return [
+        *handles,
+        Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means"),
+        Line2D([], [], ls="-", lw=0.5, label="one run", **black),
+        Line2D([], [], ls=":", lw=0.9, label="one run that the rule drops", **black),
+        Patch(**style.FRAME, label="a step of the recall phase"),
+    ]
+
+
+def condition_size(finals, algo):
+    """Runs of a condition, and those that the rule keeps; the most over the tasks."""
+    columns = [of(finals, task=task, algo=algo)["kept"] for task in dict.fromkeys(finals["task"])]
+    return max(len(x) for x in columns), max(int(x.sum()) for x in columns)
+
+
+def plot_final_returns(finals):
+    """Final return of each run, both algorithms, pairs joined seed by seed."""
+    tasks = list(dict.fromkeys(finals["task"]))
+    figure = Figure((2.3 * len(tasks) + 0.6, 3.8), layout="constrained")
+    axes = figure.subplots(1, len(tasks), squeeze=False, sharey=True)[0]
+    for ax, task in zip(axes, tasks, strict=True):
+        last = of(finals, task=task)
+        draw_bounds(ax, last)
+        show_down_to_worst(ax, finals)
+        algos = [algo for algo in ("lm_svg", "lvgts") if algo in last["algo"]]
+        places = {}
+        for x, algo in enumerate(algos):
+            ends = of(last, algo=algo)
+            at = x + 0.045 * side_by_side(ends["final_return"], 0.025 * np.ptp(ax.get_ylim()))
+            draw_runs(ax, algo, at, ends["final_return"])
+            for seed, *point in zip(ends["seed"], at, ends["final_return"], strict=True):
+                places.setdefault(seed, []).append(point)
+        for points in places.values():
+            ax.plot(*np.transpose(points), color="0.6", lw=0.6, zorder=1)
+        ax.set(title=NAMES[task], xlim=(-0.6, len(algos) - 0.4))
+        ax.set_xticks(range(len(algos)), [ALGOS[a] for a in algos])
+    figure.axes[0].set_ylabel("final recall return")
+    return figure
+
+
+def side_by_side(y, height):
+    """Steps aside, 0, 1, -1, 2, ..., at which no two of y (n,) are nearer than height."""
+    aside = np.zeros(len(y))
+    for n in np.argsort(y, kind="stable"):
+        near = (np.abs(y - y[n]) < height) & (y <= y[n]) & (np.arange(len(y)) != n)
+        taken, step = set(aside[near]), 0
+        while step in taken:
+            step = -step if step > 0 else 1 - step
+        aside[n] = step
+    return aside
+
+
+def plot_lags(means, finals):
+    """Final return, and LVGTS's attention, by the lag between remembering and recall."""
+    figure = Figure((6.8, 6.0), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
+    draw_bounds(top, finals)
+    show_down_to_worst(top, finals)
+    handles = []
+    for algo, look in LOOK.items():
+        mean, last = of(means, algo=algo), of(finals, algo=algo)
+        band_style = {"color": look["color"], "alpha": 0.25, "lw": 0}
+        top.fill_between(mean["lag"], mean["low"], mean["high"], **band_style)
+        top.plot(mean["lag"], mean["mean"], **look)
+        beside = {"lvgts": 1.03, "lm_svg": 0.97}[algo]  # that runs do not cover each other
+        draw_runs(top, algo, last["lag"] * beside, last["final_return"])
+        point = {"marker": MARKERS[algo], "mfc": "white", "ms": 4}
+        handles.append(Line2D([], [], **look, **point, label=f"{ALGOS[algo]}: mean, one run"))
+    top.set_ylabel("final recall return (noise-free policy)")
+    mean, last = of(means, algo="lvgts"), of(finals, algo="lvgts")
+    bottom.plot(mean["lag"], mean["attention_remember"], color=BLUE, lw=2.0)
+    draw_runs(bottom, "lvgts", last["lag"], last["attention_remember"])
+    bottom.set(ylim=(0, 1.05), xscale="log", xlabel="lag from remember to recall (steps)")
+    bottom.set_xlim(mean["lag"].min() / 1.3, 2.0 * mean["lag"].max())  # room for the lines' names
+    bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
+    bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
+    bottom.minorticks_off()
+    handles.append(Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def show_down_to_worst(ax, finals):
+    """Axis down to the worst final return, but not so far that the rest is squeezed."""
+    lowest = style.lowest_shown(np.min(finals["floor_return"]), np.max(finals["max_return"]))
+    worst = min(0.0, finals["final_return"].min()) - 0.3
+    ax.set_ylim(bottom=np.fmax(worst, lowest))
+
+
+def draw_runs(ax, algo, x, y):
+    """Every run as a point; below the picture a note of the depth."""
+    ax.plot(x, y, MARKERS[algo], color=LOOK[algo]["color"], mfc="none", ms=3.5, zorder=6)
+    below = y < ax.get_ylim()[0]
+    for place in np.unique(x[below]):
+        style.note_depth(ax, place, y[x == place].min(), "black")
+
+
+def of(table, **which):
+    """Rows of a table with this task, this algo."""
+    if not table:
+        return {}
+    keep = np.all([table[name] == value for name, value in which.items()], axis=0)
+    return {name: column[keep] for name, column in table.items()}

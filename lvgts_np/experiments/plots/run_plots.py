@@ -1,44 +1,56 @@
-"""A folder's seeds as four pictures, each drawn from the CSV of the same name. [Fig. 1, Fig. 2]
+"""Pictures of a run directory, each drawn from the CSV of the same name. [Fig. 1, Fig. 2]
 
-First a table is made from what the seeds wrote, and saved; the picture is drawn from it alone.
+First a table is made from the seeds' files, and saved; the picture is drawn from it alone.
 """
 
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, SymLogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
-from lvgts_np.experiments.plots import paint
+from lvgts_np.experiments.plots import style
+from lvgts_np.experiments.plots.credit_flow import draw_credit_flow, tabulate_credit_flow
+from lvgts_np.experiments.plots.style import BLUE, BOUNDS, ORANGE, RED, fields, matrix, phases
 from lvgts_np.experiments.run_data import read_seed, same_settings
-from lvgts_np.training.files import read_table, replace, write_table
+from lvgts_np.training.files import read_table, write_table
+
+MAX_NAMED = 5  # seeds that still get a label each
+# Credit has one scale in all pictures, in reward per unit of action: maps can be compared.
+LEAST_CREDIT, MOST_CREDIT = 1e-4, 1.0
+SIZES = LinearSegmentedColormap.from_list(
+    "sizes", matplotlib.colormaps["Purples"](np.linspace(0.2, 1, 256))
+)
 
 
-def draw(folder, like=None):
-    """Draw <out>/<task>/<algo> from its seed_<s> folders: four PNG, and the CSV behind each.
+def draw(directory, like=None):
+    """Draw <out>/<task>/<algo> from its run directories: pictures, and the CSV behind each.
 
-    A seed that never came to a file is left out of its picture. Seeds with other settings than
-    those of seed `like`, or of most, are left out of all. ValueError where there is nothing to
-    draw, or a file is damaged.
+    A seed without a file is left out of its picture. Seeds with another config than that of seed
+    `like`, or of most, are left out of all. ValueError where there is nothing to draw, or a file
+    is damaged.
     """
-    folder = Path(folder)
-    paths = [path for path in folder.glob("seed_*") if path.name[5:].isdecimal()]
+    directory = Path(directory)
+    paths = [path for path in directory.glob("seed_*") if path.name[5:].isdecimal()]
     seeds = [read_seed(path) for path in paths if (path / "config.json").is_file()]
     seeds = sorted((seed for seed in seeds if seed.tables), key=lambda seed: seed.number)
     seeds = same_settings(seeds, like)
     if not seeds:
-        raise ValueError(f"{folder}: nothing to draw, no seed_<s> with a config.json and a log.csv")
+        raise ValueError(
+            f"{directory}: nothing to draw, no seed_<s> with a config.json and a log.csv"
+        )
     for stem, (source, tabulate, picture) in PICTURES.items():
         having = [seed for seed in seeds if source in seed.tables]
         if having:
-            table, image = folder / f"{stem}.csv", folder / f"{stem}.png"
-            write_table(table, *tabulate(having))
-            with matplotlib.rc_context(paint.STYLE):
-                replace(image, write_png, picture(read_table(table), having))
-
-
-def write_png(path, figure):
-    # No version and no date: the same table gives the same bytes.
-    figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+            path, c = directory / f"{stem}.csv", having[0].config
+            write_table(path, *tabulate(having))
+            title = style.heading(c, TITLES[stem], [seed.number for seed in having])
+            with matplotlib.rc_context(style.STYLE):
+                style.save(picture(read_table(path), c, title), path.with_suffix(".png"))
 
 
 def tabulate_learning_curve(seeds):
@@ -46,14 +58,65 @@ def tabulate_learning_curve(seeds):
     logs = [seed.tables["log"] for seed in seeds]
     curves = [dict(zip(x["episodes"], x["eval_return_recall"], strict=True)) for x in logs]
     summary = next((seed.summary for seed in seeds if seed.summary), {})
-    bounds = [summary.get(name, "") for name in paint.BOUNDS]
+    bounds = [summary.get(name, "") for name in BOUNDS]
     rows = []
     for episodes in sorted(set().union(*curves)):
         values = [curve.get(episodes, "") for curve in curves]
         # A mean over those that are left would jump where a seed ends.
         mean = "" if "" in values else np.mean(values)
         rows.append((int(episodes), *values, mean, *bounds))
-    return ("episodes", *(f"seed_{seed.number}" for seed in seeds), "mean", *paint.BOUNDS), rows
+    return ("episodes", *(f"seed_{seed.number}" for seed in seeds), "mean", *BOUNDS), rows
+
+
+def draw_learning_curve(table, c, title):
+    curves = {name[5:]: table[name] for name in table if name.startswith("seed_")}
+    bounds = {name: table[name][0] for name in BOUNDS}
+    return plot_learning_curve(table["episodes"], curves, bounds, title)
+
+
+def plot_learning_curve(episodes, curves, bounds=None, title=""):
+    """Learning curves of a batch of seeds and their mean. [Fig. 2, top row]
+
+    episodes (n,), curves {seed: returns (n,)}, nan where a seed has none; bounds {"max_return": x,
+    "myopic_return": x, "floor_return": x} draws these as lines. Returns a Figure.
+    """
+    figure = Figure((7.2, 4.2), layout="constrained")
+    ax, labels = figure.add_subplot(), []
+    mean = np.mean(list(curves.values()), axis=0)  # nan where one is
+    lines = [(f"seed {seed}", curve, len(curves) == 1) for seed, curve in curves.items()]
+    for word, curve, bold in lines + [("mean", mean, True)] * (len(lines) > 1):
+        seen = np.isfinite(curve)
+        x, y = episodes[seen], curve[seen]
+        ax.plot(x, y, color=BLUE if bold else style.SKY, lw=2.4 if bold else 1.0, zorder=2 + bold)
+        if len(x) and not seen[-1]:
+            near = {"xytext": (-30, 6) if bold else (4, -12), "textcoords": "offset points"}
+            ax.plot(x[-1], y[-1], "x", color=BLUE, zorder=4)
+            ax.annotate(word if bold else f"{word} ends", (x[-1], y[-1]), **near, color=BLUE)
+        elif len(x) and (bold or len(curves) <= MAX_NAMED):
+            labels.append((y[-1], word, BLUE))
+    bounds = {name: y for name, y in (bounds or {}).items() if np.isfinite(y)}
+    for name, y in bounds.items():
+        ax.axhline(y, color="black", lw=1.0, ls=style.DASHES[name], zorder=1)
+        labels.append((y, f"{BOUNDS[name]} {y:.3f}", "black"))
+    ax.set(xlabel="training episodes", ylabel="recall return of an episode (noise-free policy)")
+    ax.set_xlim(0, episodes[-1])
+    if bounds:
+        cut_below(ax, episodes, curves.values(), bounds)
+    style.label_right(ax, labels)
+    figure.suptitle(title)
+    return figure
+
+
+def cut_below(ax, episodes, curves, bounds):
+    """Cut the axis so that a collapse does not squeeze the rest, and note its depth."""
+    lowest = style.lowest_shown(bounds["floor_return"], bounds["max_return"])
+    for curve in curves:
+        deepest = np.argmin(np.nan_to_num(curve, nan=np.inf))
+        if curve[deepest] < lowest:
+            ax.set_ylim(bottom=lowest)
+            x = episodes[deepest]
+            side = "right" if x > episodes[-1] / 2 else "left"
+            style.note_depth(ax, x, curve[deepest], BLUE, side)
 
 
 def tabulate_attention(seeds):
@@ -76,8 +139,80 @@ def mean_over_seeds(seeds, source, values):
     return (*steps, *values), list(zip(*columns, strict=True))
 
 
+def plot_attention(A, config, title=""):
+    """Attention map A[t, i] (T, T), and below it one step of the recall phase. [Fig. 2]"""
+    c = fields(config)
+    t = style.marked_step(c)
+    figure = Figure((6.8, 7.6), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
+    image = style.draw_attention(top, A, c)
+    top.set_ylabel("step t that attends")
+    figure.colorbar(image, ax=top, label="mean weight (grey: not yet in memory)")
+    bars = bottom.bar(range(t), A[t, :t], color=RED)
+    least = 0.005 if c["T"] <= 20 else 0.05
+    bottom.bar_label(bars, [f"{x:.2f}" if x >= least else "" for x in A[t, :t]], color=RED)
+    style.shade_phases(bottom, c)
+    bottom.set(xlabel="step i that is attended", ylim=(0, 1.15))
+    bottom.set_ylabel(f"weight at t = {t}", color=RED)
+    figure.suptitle(title)
+    return figure
+
+
+def plot_credit(rms, mean, config, title=""):
+    """Size and sign of the credit of action i for the predicted reward j. [Fig. 1]
+
+    rms and mean (T, T), over episodes; all pictures have the same scale. Returns a Figure.
+    """
+    c = fields(config)
+    figure = Figure((11.0, 5.9), layout="constrained")
+    size = LogNorm(LEAST_CREDIT, MOST_CREDIT)
+    sign = SymLogNorm(LEAST_CREDIT, vmin=-MOST_CREDIT, vmax=MOST_CREDIT)
+    left, right = figure.subplots(1, 2)
+    label = r"$\partial \hat r_j \, / \, \partial a_i$  (reward per unit of action)"
+    for ax, values, norm, cmap, words in (
+        (left, rms, size, SIZES, "root mean square over episodes"),
+        (right, mean, sign, "PuOr", "signed mean over episodes"),
+    ):
+        image = draw_credit(ax, np.where(rms == 0, np.nan, values), rms == 0, c, norm, cmap)
+        ax.set_title(words, pad=20)
+        figure.colorbar(image, ax=ax, label=label, extend="both")
+    key = (
+        Patch(**style.FRAME, label="recall rewards, remember actions"),
+        Patch(**style.ZERO, label="exactly 0, in every episode"),
+        Patch(fc=style.FUTURE, label="action after the reward"),
+        Line2D([], [], color="black", ls="--", lw=0.8, label=f"detach every N = {c['N']}"),
+        Line2D([], [], color="black", lw=1.5, label="next phase"),
+    )
+    figure.legend(handles=key, loc="outside lower center", ncols=5, frameon=False)
+    figure.suptitle(title)
+    return figure
+
+
+def draw_credit(ax, values, zero, c, norm, cmap):
+    """One credit matrix, exact zeros hatched, with phases and detaches; returns its image."""
+    ax.set_facecolor(style.FUTURE)
+    past = np.tril(np.ones_like(zero))
+    image = ax.imshow(np.where(past, values, np.nan), aspect="auto", norm=norm, cmap=cmap)
+    style.mark_phases(ax, c, ticks=20 if c["T"] <= 100 else 8, lw=1.5)
+    for name, start, end in phases(c):
+        at = (1.02, (start + end - 1) / 2)
+        ax.text(*at, name, rotation=270, va="center", transform=ax.get_yaxis_transform())
+    cuts = np.arange(c["N"], c["T"], c["N"]) - 0.5
+    dashed = {"color": "black", "lw": min(0.8, 12 / max(len(cuts), 1)), "ls": "--"}
+    for cut in cuts:
+        ax.axvline(cut, **dashed)
+        ax.axhline(cut, **dashed)
+    for j, row in enumerate(zero & past):
+        ends = np.flatnonzero(np.diff(row, prepend=False, append=False)).reshape(-1, 2)
+        for first, end in ends:  # a patch a stretch: a long episode has many zeros
+            ax.add_patch(Rectangle((first - 0.5, j - 0.5), end - first, 1, **style.ZERO))
+    ax.add_patch(Rectangle((-0.5, c["t2"] + 0.5), c["t1"], c["T"] - c["t2"] - 1, **style.FRAME))
+    ax.set(xlabel="step i of the action", ylabel="step j of the predicted reward")
+    return image
+
+
 def tabulate_episode(seeds):
-    """The first seed's episode, the real reward being the one that r_hat predicts. [§4.1]"""
+    """Episode of the first seed, with the real reward that r_hat predicts. [§4.1]"""
     columns = dict(seeds[0].tables["episode"])
     scale = seeds[0].config["distractor_scale"]
     columns["r"] = columns.pop("r_recall") + scale * columns.pop("r_distractor")
@@ -85,10 +220,62 @@ def tabulate_episode(seeds):
     return tuple(columns), list(zip(*columns.values(), strict=True))
 
 
-# A picture's name: the seeds' file it comes from, how its table is made, and how it is drawn.
+def plot_episode(episode, config, title=""):
+    """Observations, actions and rewards of one episode, step by step.
+
+    episode holds columns (T,): t, o_m, a, r, r_hat, and o_0, ... for each observation.
+    """
+    c, t = fields(config), episode["t"]
+    swing = {"o_1": "cos", "o_2": "sin", "o_3": "speed / 8"}
+    swing = {name: word for name, word in swing.items() if name in episode}
+    words = ("observation", *["pendulum"][: len(swing)], "action", "reward")
+    figure = Figure((7.6, 1.2 + 1.7 * len(words)), layout="constrained")
+    axes = dict(zip(words, figure.subplots(len(words), 1, sharex=True), strict=True))
+    for word in ("observation", "action"):
+        axes[word].plot(t, episode["o_m"], color=RED, ls="--", lw=1.6, label="o_m, to remember")
+    axes["observation"].plot(t, episode["o_0"], "o-", color=BLUE, label="memory channel")
+    for (name, label), look in zip(swing.items(), ("o-", "s--", "^:"), strict=False):
+        axes["pendulum"].plot(t, episode[name], look, color=BLUE, label=label)
+    axes["action"].plot(t, episode["a"], "o-", color="black", label="action")
+    reveal = np.arange(c["t1"] - 1) if c["task"].endswith("amt") else ()
+    if len(reveal):
+        show = {"color": style.GREEN, "lw": 4, "alpha": 0.6, "label": "a_m, reveals o_m"}
+        axes["action"].plot(reveal, np.full(len(reveal), c["a_m"]), **show)
+    scale = f"\n(pendulum's x {c['distractor_scale']:g})" if swing else ""
+    axes["reward"].bar(t, episode["r"], color=ORANGE, label=f"real{scale}")
+    axes["reward"].plot(t, episode["r_hat"], "D", color="black", label="predicted")
+    for word, ax in axes.items():
+        ax.axhline(0, color="0.6", lw=0.6, zorder=1)
+        style.shade_phases(ax, c)
+        ax.set_ylabel(word)
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    style.name_phases(axes["observation"], c)
+    ax.set(xlabel="step t", xlim=(-0.5, c["T"] - 0.5))
+    ax.xaxis.set_major_locator(MaxNLocator(20, integer=True))
+    figure.suptitle(title)
+    return figure
+
+
+def draw_attention_table(table, c, title):
+    return plot_attention(matrix(table, "t", "weight", c["T"]), c, title)
+
+
+def draw_credit_table(table, c, title):
+    rms, mean = (matrix(table, "j", name, c["T"]) for name in ("rms", "mean"))
+    return plot_credit(rms, mean, c, title)
+
+
+# A picture by name: the seeds' file it comes from, how its table is made, and how it is drawn.
 PICTURES = {
-    "learning_curve": ("log", tabulate_learning_curve, paint.learning_curve),
-    "attention": ("attention", tabulate_attention, paint.attention),
-    "credit": ("credit", tabulate_credit, paint.credit),
-    "episode": ("episode", tabulate_episode, paint.episode),
+    "learning_curve": ("log", tabulate_learning_curve, draw_learning_curve),
+    "attention": ("attention", tabulate_attention, draw_attention_table),
+    "credit": ("credit", tabulate_credit, draw_credit_table),
+    "credit_flow": ("credit", tabulate_credit_flow, draw_credit_flow),
+    "episode": ("episode", tabulate_episode, plot_episode),
 }
+TITLES = {
+    "learning_curve": "learning curve", "attention": "attention",
+    "credit": "credit of actions for predicted rewards",
+    "credit_flow": "credit of one predicted reward",
+    "episode": "one evaluation episode, noise-free policy",
+}  # fmt: skip

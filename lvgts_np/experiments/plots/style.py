@@ -1,0 +1,121 @@
+"""What the pictures share: colours, phases, matrices over steps, labels, files."""
+
+import numpy as np
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+
+from lvgts_np.training.files import replace
+
+# After Okabe and Ito: told apart in colour blindness and in grey print.
+BLUE, SKY, ORANGE, RED, GREEN = "#0072B2", "#56B4E9", "#E69F00", "#C8201A", "#009E73"
+SHADES = {"remember": "#D6E8F5", "distractor": "#F3F3F3", "recall": "#FDF0DA"}
+FUTURE = "0.78"  # a step that has not happened yet
+ZERO = {"fc": "white", "ec": "0.45", "hatch": "////", "lw": 0}  # a credit of exactly 0
+FRAME = {"fill": False, "ec": RED, "lw": 2.5, "zorder": 4, "clip_on": False}
+STYLE = {
+    "font.size": 9, "axes.titlesize": 9, "figure.titlesize": 11, "hatch.linewidth": 0.5,
+    "lines.markersize": 4.5,
+}  # fmt: skip
+ALGOS = {"lvgts": "LVGTS", "lm_svg": "LM-SVG"}
+BOUNDS = {"max_return": "optimal", "myopic_return": "myopic", "floor_return": "lower bound"}
+DASHES = dict(zip(BOUNDS, ("-", "--", ":"), strict=True))
+
+
+def fields(config):
+    """Fields of a Config as a dict; a dict, such as that of a config.json, as it is."""
+    return config if isinstance(config, dict) else vars(config)
+
+
+def heading(config, what, seeds=()):
+    """Title of a picture: task, algorithm, seeds, content."""
+    c = fields(config)
+    many = f", {len(seeds)} seeds" if len(seeds) > 1 else "".join(f", seed {s}" for s in seeds)
+    return f"{c['task']}, {ALGOS[c['algo']]}{many}: {what}"
+
+
+def save(figure, path, dpi=150):
+    """Write a picture whole or not at all, PNG or PDF by its name; no version, no date in it."""
+    kind = path.suffix[1:]
+    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
+    options = {"format": kind, "metadata": metadata, "dpi": dpi}
+    replace(path, lambda at: figure.savefig(at, **options))
+
+
+def matrix(table, row, value, T):
+    """Column of a table as (T, T), the step `row` down and i across; nan where it has no row."""
+    A = np.full((T, T), np.nan)
+    A[table[row].astype(int), table["i"].astype(int)] = table[value]
+    return A
+
+
+def phases(c):
+    """Name, first step and end of each phase. [§4.1]"""
+    ends = (0, c["t1"], c["t2"] + 1, c["T"])
+    return list(zip(SHADES, ends[:-1], ends[1:], strict=True))
+
+
+def marked_step(c):
+    """Recall step whose attention is marked red, the paper's t = 12. [Fig. 2]"""
+    return min(c["t2"] + 2, c["T"] - 1)
+
+
+def draw_attention(ax, A, c):
+    """Attention map (T, T) with one recall step in red; returns its image. [Fig. 2, bottom row]"""
+    future = np.arange(c["T"])[:, None] <= np.arange(c["T"])
+    ax.set_facecolor(FUTURE)
+    values = np.where(future, np.nan, A)
+    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    t = marked_step(c)
+    ax.add_patch(Rectangle((-0.5, t - 0.5), t, 1, **FRAME))
+    mark_phases(ax, c)
+    return image
+
+
+def name_phases(ax, c):
+    for name, start, end in phases(c):
+        at = ((start + end - 1) / 2, 1.02)
+        ax.text(*at, name, ha="center", va="bottom", transform=ax.get_xaxis_transform())
+
+
+def shade_phases(ax, c):
+    for name, start, end in phases(c):
+        ax.axvspan(start - 0.5, end - 0.5, color=SHADES[name], lw=0, zorder=0)
+
+
+def mark_phases(ax, c, ticks=8, lw=0.8):
+    """Phase boundaries on both axes of a (T, T) picture, phase names above it, whole ticks."""
+    for _, start, _ in phases(c)[1:]:
+        ax.axvline(start - 0.5, color="black", lw=lw)
+        ax.axhline(start - 0.5, color="black", lw=lw)
+    name_phases(ax, c)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(ticks, integer=True))
+
+
+def lowest_shown(lower_bound, optimal):
+    """Return at which an axis is cut; nan without bounds, and nothing is below that."""
+    return lower_bound - 0.75 * (optimal - lower_bound)
+
+
+def note_depth(ax, x, depth, color, ha="left"):
+    """Note on the lower edge: the depth of a value below it."""
+    offset = {"left": (4, 4), "right": (-4, 4)}[ha]
+    at = {"xytext": offset, "textcoords": "offset points", "ha": ha}
+    ax.annotate(f"to {depth:.1f}", (x, ax.get_ylim()[0]), color=color, **at)
+
+
+def label_right(ax, labels):
+    """Names (y, text, colour) beside the axes, pushed apart until none covers another."""
+    labels = sorted((max(y, ax.get_ylim()[0]), *label) for y, *label in labels)
+    at = np.array([y for y, _, _ in labels])
+    gap = 0.055 * np.diff(ax.get_ylim())
+    for _ in range(200):
+        overlap = np.maximum(gap - np.diff(at), 0) / 2
+        at[:-1] -= overlap
+        at[1:] += overlap
+    edge = ax.get_yaxis_transform()
+    for place, (y, text, color) in zip(at, labels, strict=True):
+        line = {"arrowstyle": "-", "lw": 0.6, "color": color, "shrinkA": 1, "shrinkB": 0}
+        ax.annotate(
+            text, (1, y), (1.04, place), edge, edge, va="center", color=color, arrowprops=line
+        )
