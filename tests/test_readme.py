@@ -1,57 +1,62 @@
-"""What the README says is so: its examples, tables, lists and numbers."""
+"""What the README says is so: its length, commands, example, tables and numbers."""
 
-import csv
 import importlib
 import inspect
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
+from pages import PAGES, ROOT, examples, in_code, rows_of, table
 
-from lvgts_np.cli import main
+from lvgts_np import cli
 from lvgts_np.tasks import bounds
-from lvgts_np.training.config import FIELDS, preset
+from lvgts_np.training.config import ALGOS, preset
 from lvgts_np.training.trainer import make_task
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-PACKAGE = ROOT / "lvgts_np"
-NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
+README = PAGES["README.md"]
+PAPER_TO_CODE = table("README.md", "paper", "text", "by hand", "test")
 
 
-SOURCES = list(PACKAGE.rglob("*.py"))
+def test_it_is_short():
+    assert len(README.splitlines()) <= 150
+    assert len(README.split()) <= 1_500
 
 
-def table(heading):
-    """The cells of the table under a heading, without its header."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]
+@pytest.mark.parametrize("command", ["run.py --task dummy_pmt", "-m pytest -q"])
+def test_the_two_commands_stand_on_lines_of_their_own(command):
+    line = rf"^python3 -m venv \.venv && \.venv/bin/pip .*{re.escape(command)}$"
+    assert len(re.findall(line, README, re.MULTILINE)) == 1
 
 
-def examples():
-    return re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_result_line_has_the_form_that_is_printed():
+    (line,) = re.findall(r"^    (dummy_pmt lvgts .*)$", README, re.MULTILINE)
+    number = re.findall(r"-?\d+\.\d\d|\d+(?= s )", line)
+    names = ("final_eval_return_recall", "max_return", "myopic_return", "attention_remember")
+    summary = dict(zip((*names, "wall_s"), map(float, number), strict=True))
+    summary |= {"task": "dummy_pmt", "algo": "lvgts", "seed": 0}
+    assert cli.result_line(Path("results/dummy_pmt/lvgts"), summary) == line
+    assert summary["max_return"] == round(bounds.max_return(make_task(preset("dummy_pmt"))), 2)
 
 
-def test_the_first_example_prints_what_is_said(capsys):
-    exec(compile(examples()[0], "README.md", "exec"), {})
-    printed = capsys.readouterr().out.splitlines()
-    assert printed == ["LVGTS credit", "LM-SVG exactly 0.0"]
-    assert all(f"`{line}`" in README for line in printed)
-
-
-def test_the_second_example_loads_an_agent_that_acts(tmp_path, monkeypatch):
+@pytest.mark.parametrize("algo", ALGOS)
+def test_the_example_runs_and_only_lvgts_has_recall_credit(algo, tmp_path, monkeypatch, capsys):
+    (code,) = examples("README.md")
+    assert len(code.splitlines()) <= 15
+    for long, short in (("16_000", "96"), ('("lvgts", "lm_svg")', f'("{algo}",)')):
+        assert code.count(long) == 1
+        code = code.replace(long, short)
     monkeypatch.chdir(tmp_path)
-    assert main(["--task", "dummy_pmt", "--smoke", "--quiet"]) == 0
     space = {}
-    exec(compile(examples()[1], "README.md", "exec"), space)
-    assert space["a_t"].shape == (1, 1)
-    assert np.isfinite(space["a_t"]).all()
+    exec(compile(code, "README.md", "exec"), space)
+    credit = space["rms"][space["config"].t2 + 1 :, : space["config"].t1]
+    assert credit.any() == (algo == "lvgts")
+    assert capsys.readouterr().out.startswith(f"{algo} 96 ")
+    assert list(tmp_path.glob("*.png")), "nothing was drawn"
 
 
-def test_every_python_example_is_run_here():
-    assert len(examples()) == 2
+def test_the_gradient_check_names_files_that_exist():
+    (paths,) = re.findall(r"^\.venv/bin/python -m pytest -q (.+)$", README, re.MULTILINE)
+    assert all((ROOT / path).exists() for path in paths.split())
 
 
 def find(name):
@@ -62,99 +67,40 @@ def find(name):
     return thing
 
 
-@pytest.mark.parametrize(("tag", "code", "what"), table("Paper to code"))
-def test_the_paper_to_code_table_names_docstrings_with_that_tag(tag, code, what):
-    doc = inspect.getdoc(find(code.strip("`")))
-    tags = re.findall(r"\[([^\]]*)\]", doc)
-    assert any(tag in one for one in tags), doc
+@pytest.mark.parametrize("row", PAPER_TO_CODE, ids=lambda row: row[1])
+def test_a_row_of_paper_to_code_has_its_tags_in_docstrings_and_its_names_in_tests(row):
+    paper, text, by_hand, tests = row
+    tags = paper.split(", ")
+    for name in in_code(text) + in_code(by_hand):
+        found = ", ".join(re.findall(r"\[([^\]]*)\]", inspect.getdoc(find(name))))
+        assert any(re.search(rf"{re.escape(tag)}\b", found) for tag in tags), name
+    sources = "".join((ROOT / path).read_text() for path in in_code(tests))
+    for name in in_code(text):
+        assert re.search(rf"\b{name.split('.')[-1]}\b", sources), name
 
 
-def test_every_tagged_function_of_the_mathematics_is_in_the_table():
-    named = {".".join(row[1].strip("`").split(".")[:2]) for row in table("Paper to code")}
-    assert named >= {f"paper.{m}" for m in ("attention", "model", "losses", "imagine", "credit")}
+def test_paper_to_code_has_the_whole_mathematics():
+    named = {name.rpartition(".")[0] for row in PAPER_TO_CODE for name in in_code(row[1])}
+    modules = ("attention", "model", "losses", "imagine", "credit", "value_gradients")
+    assert named >= {f"paper.{module}" for module in modules}
 
 
-def test_the_differences_are_those_that_the_code_marks():
-    listed = [row[0] for row in table("Differences from the paper")]
-    assert len(listed) == len(set(listed))
-    assert set(listed) == marked()
-
-
-def marked():
-    """The rows named by comments that say DEVIATION: or UNSPECIFIED:."""
-    rows = set()
-    for path in SOURCES:
-        for comment in re.findall(r"(?:^ *# .*\n)+", path.read_text(), re.MULTILINE):
-            if "DEVIATION:" in comment or "UNSPECIFIED:" in comment:
-                rows |= set(
-                    re.findall(r"[TMA]\d+", " ".join(re.findall(r"\([TMA][^)]*\)", comment)))
-                )
-    return rows
-
-
-def test_every_switch_is_a_field():
-    switches = re.findall(r"\*\*switch\*\* `(\w+)`", README)
-    assert len(switches) == 6
-    assert set(switches) <= set(FIELDS)
-
-
-def test_the_bounds_in_the_readme_are_those_of_the_tasks():
-    for task in ("dummy_pmt", "dummy_amt"):
-        t = make_task(preset(task))
-        for value in (bounds.max_return(t), bounds.myopic_return(t), bounds.floor_return(t)):
-            assert f"{value:.2f}" in README
-    assert f"{bounds.max_return(make_task(preset('dummy_amt'))):.3f}" in README
-
-
-def rows_of(name):
-    with (ROOT / "docs" / name).open() as file:
-        return list(csv.DictReader(file))
-
-
-def test_the_results_are_those_of_the_files_beside_them():
+def test_the_results_are_those_of_the_study():
+    expected = []
     for row in rows_of("summary.csv"):
-        x = {name: f"{float(cell):.2f}" for name, cell in row.items() if NUMBER.fullmatch(cell)}
-        cells = [f"`{row['task']}`", f"`{row['algo']}`", x["mean"]]
-        cells += [f"{x['iqm']} [{x['iqm_low']}, {x['iqm_high']}]", x["kept_mean"], x["worst"]]
-        cells += [f"{row['solved']} of {row['n']} [{x['solved_low']}, {x['solved_high']}]"]
-        cells += [x["attention_remember"]]
-        assert f"| {' | '.join(cells)} |" in README
-    for row in rows_of("claims.csv"):
-        cells = [row[name] for name in ("words", "where", "result", "verdict")]
-        assert f"| {' | '.join(cells)} |" in README
+        solved = f"{row['solved']} of {row['n']}"
+        mean, attention = (f"{float(row[name]):.2f}" for name in ("mean", "attention_remember"))
+        expected.append([f"`{row['task']}`", f"`{row['algo']}`", mean, solved, attention])
+    assert table("README.md", "task", "algo") == expected
 
 
-def test_the_tables_in_docs_are_one_study():
-    finals, summary = rows_of("finals.csv"), rows_of("summary.csv")
-    for cell in summary:
-        runs = [r for r in finals if (r["task"], r["algo"]) == (cell["task"], cell["algo"])]
-        returns = [float(r["final_return"]) for r in runs]
-        assert float(cell["mean"]) == pytest.approx(np.mean(returns))
-        assert int(cell["n"]) == len(returns) == 20
-    assert {row["algo"] for row in finals} == {"lvgts", "lm_svg"}
-
-
-def test_the_horizon_is_that_of_the_files_beside_it():
-    runs = rows_of("horizon_runs.csv")
-    for row in rows_of("horizon.csv"):
-        x = {name: f"{float(row[name]):.2f}" for name in row if name != "algo"}
-        cells = [row["lag"], f"`{row['algo']}`", f"{x['mean']} [{x['low']}, {x['high']}]"]
-        cells += [x["worst"]]
-        cells += [f"{row['solved']} of {row['n']} [{x['solved_low']}, {x['solved_high']}]"]
-        cells += [x["attention_remember"]]
-        assert f"| {' | '.join(cells)} |" in README
-        own = [r for r in runs if (r["lag"], r["algo"]) == (row["lag"], row["algo"])]
-        assert float(row["mean"]) == pytest.approx(np.mean([float(r["final_return"]) for r in own]))
-        assert {r["seed"] for r in own} == set("01234")
-
-
-def test_the_speeds_are_those_of_the_benchmark_s_output():
-    output = (ROOT / "docs" / "benchmark.txt").read_text()
-    one, twenty = output.split("\nS = 20")[0], output.split("\nS = 20")[1]
-    names = {"`adjoint`": "adjoint", "`autograd`": "autograd", "PyTorch": "torch", "JAX": "jax"}
-    for engine, dtype, *rates, ratios in table("Speed"):
-        name = next(name for start, name in names.items() if engine.startswith(start))
-        for text, rate, at in zip((one, twenty), rates, (0, 1), strict=True):
-            line = re.search(rf"^{name} +{dtype} +(\S+) +(\S+)x", text, re.MULTILINE)
-            assert line[1] == rate
-            assert not ratios.strip() or line[2] == ratios.split(", ")[at]
+def test_the_sentence_on_what_does_not_work():
+    active = [row for row in rows_of("summary.csv") if row["task"].endswith("amt")]
+    drifted = [row for row in active if row["algo"] == "lm_svg"]
+    solved, runs = (sum(int(row[name]) for row in drifted) for name in ("solved", "n"))
+    assert f"{solved} of its {runs} AMT runs" in README
+    task = make_task(preset("dummy_amt"))
+    optimal, myopic = bounds.max_return(task), bounds.myopic_return(task)
+    assert f"optimal return of {optimal:.3f}" in README
+    assert f"remember actions earns {myopic:.2f}" in README
+    assert all(float(row["mean"]) < optimal - 0.05 for row in active if row["algo"] == "lvgts")

@@ -1,0 +1,238 @@
+"""What the pages in docs/ say is so, and every link, command and example of all pages."""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+from pages import PAGES, ROOT, examples, in_code, rows_of, table
+
+from lvgts_np import cli
+from lvgts_np.tasks import bounds
+from lvgts_np.training.config import CHOICES, FIELDS, LAG_SWEEP, TASKS, Config, preset
+from lvgts_np.training.trainer import make_task
+
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
+LINKS = [
+    (page, text, target)
+    for page, source in PAGES.items()
+    for text, target in re.findall(r"\[([^\]\[]*(?:\[[^\]]*\][^\]\[]*)*)\]\(([^)\s]+)\)", source)
+    if not target.startswith("http")
+]
+COMMANDS = sorted(
+    {
+        command.replace("\\\n", " ")
+        for source in PAGES.values()
+        for command in re.findall(r"python (run\.py\b(?:[^`\n\\]|\\\n|\n(?=[^`\n]*`))*)", source)
+    }
+)
+
+
+@pytest.mark.parametrize(("page", "text", "target"), LINKS)
+def test_a_link_leads_to_its_file_heading_or_line(page, text, target):
+    path, _, anchor = target.partition("#")
+    path = (ROOT / page).parent / path if path else ROOT / page
+    assert path.exists()
+    if line := re.fullmatch(r"L(\d+)", anchor):
+        (code,) = in_code(text)
+        lines = path.read_text().splitlines()
+        at = [n for n, source in enumerate(lines, start=1) if code in source]
+        assert int(line[1]) in at, f"{code} is on line {at} of {path.name}"
+    elif anchor:
+        headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+        assert anchor in [re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings]
+
+
+def test_the_readme_leads_to_every_page():
+    linked = {target for page, _, target in LINKS if page == "README.md"}
+    assert linked >= set(PAGES) - {"README.md"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_one_that_the_command_line_takes(command):
+    argv = shlex.split(command)[1:]
+    if argv != ["--help"]:
+        for assignment in cli.parse_arguments(argv).set:
+            cli.parse_assignment(assignment)
+
+
+def test_the_commands_are_found():
+    assert any("figure2" in command for command in COMMANDS)
+    assert any("eval_episodes=128" in command for command in COMMANDS)  # goes over two lines
+
+
+def test_the_example_in_run_files_loads_an_agent_that_acts(tmp_path, monkeypatch):
+    (code,) = examples("docs/run_files.md")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--task", "dummy_pmt", "--smoke", "--quiet"]) == 0
+    space = {}
+    exec(compile(code, "run_files.md", "exec"), space)
+    assert space["a_t"].shape == (1, 1)
+    assert np.isfinite(space["a_t"]).all()
+
+
+def test_every_other_example_compiles_and_imports():
+    for page in set(PAGES) - {"README.md", "docs/run_files.md"}:
+        for code in examples(page):
+            compile(code, page, "exec")
+            for line in re.findall(r"^from lvgts_np.*", code, re.MULTILINE):
+                exec(line, {})
+
+
+def test_the_differences_are_those_that_the_code_marks():
+    listed = [row[0] for row in table("docs/differences.md", "")]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == marked()
+
+
+def marked():
+    """The rows named by comments that say DEVIATION: or UNSPECIFIED:."""
+    rows = set()
+    for path in (ROOT / "lvgts_np").rglob("*.py"):
+        for comment in re.findall(r"(?:^ *# .*\n)+", path.read_text(), re.MULTILINE):
+            if "DEVIATION:" in comment or "UNSPECIFIED:" in comment:
+                names = " ".join(re.findall(r"\([TMA][^)]*\)", comment))
+                rows |= set(re.findall(r"[TMA]\d+", names))
+    return rows
+
+
+def test_every_switch_is_a_field_with_its_default_and_choices():
+    rows = {in_code(row[0])[0]: row[1:] for row in table("docs/differences.md", "field")}
+    switches = re.compile(r"^\| (\w+) .*\*\*switch\*\* `(\w+)`", re.MULTILINE)
+    named = switches.findall(PAGES["docs/differences.md"])
+    assert sorted(named) == sorted((row[0], name) for name, row in rows.items())
+    for name, (_, values, default) in rows.items():
+        assert json.dumps(getattr(Config(), name)).strip('"') == default.strip("`")
+        assert set(in_code(values)) >= set(CHOICES.get(name, ()))
+
+
+def test_the_bounds_are_those_of_the_tasks():
+    rows = {task: row[1:] for row in table("docs/results.md", "tasks") for task in in_code(row[0])}
+    assert set(rows) == set(TASKS)
+    for name, row in rows.items():
+        t = make_task(preset(name))
+        values = bounds.max_return(t), bounds.myopic_return(t), bounds.floor_return(t)
+        for value, cell in zip(values, row[:3], strict=True):
+            assert f"{value:.{len(cell.partition('.')[2])}f}" == cell
+    t = make_task(preset("dummy_amt"))
+    assert f"{(bounds.max_return(t) + bounds.myopic_return(t)) / 2:.3f}" in rows["dummy_amt"][3]
+
+
+def two_digits(row):
+    return {name: f"{float(cell):.2f}" for name, cell in row.items() if NUMBER.fullmatch(cell)}
+
+
+def test_the_results_are_those_of_the_files_beside_them():
+    expected = []
+    for row in rows_of("summary.csv"):
+        x = two_digits(row)
+        cells = [f"`{row['task']}`", f"`{row['algo']}`", x["mean"]]
+        cells += [f"{x['iqm']} [{x['iqm_low']}, {x['iqm_high']}]", x["kept_mean"], x["worst"]]
+        cells += [f"{row['solved']} of {row['n']} [{x['solved_low']}, {x['solved_high']}]"]
+        expected.append([*cells, x["attention_remember"]])
+    assert table("docs/results.md", "task") == expected
+    names = ("words", "where", "result", "verdict")
+    claims = [[row[name] for name in names] for row in rows_of("claims.csv")]
+    assert table("docs/results.md", "claim, word for word") == claims
+
+
+def test_the_tables_in_docs_are_one_study():
+    finals, summary = rows_of("finals.csv"), rows_of("summary.csv")
+    for cell in summary:
+        runs = [r for r in finals if (r["task"], r["algo"]) == (cell["task"], cell["algo"])]
+        returns = [float(r["final_return"]) for r in runs]
+        assert float(cell["mean"]) == pytest.approx(np.mean(returns))
+        assert int(cell["n"]) == len(returns) == 20
+    assert {row["algo"] for row in finals} == {"lvgts", "lm_svg"}
+
+
+def test_the_single_runs_are_as_told():
+    page = " ".join(PAGES["docs/results.md"].split())
+    told = re.findall(r"falls to (-[\d.]+) at one evaluation \((\d+,\d+) episodes\)", page)
+    told += re.findall(r"(-[\d.]+) at (\d+,\d+)(?: episodes)?[,;.]", page)
+    assert len(told) == 3
+    rows = [row for row in rows_of("returns.csv") if row["task"] == "dummy_amt"]
+    for value, episodes in told:
+        at = [two_digits(row) for row in rows if row["episodes"] == episodes.replace(",", "")]
+        assert any(value in row.values() for row in at)
+    solved = {
+        task: [int(r["seed"]) for r in rows_of("finals.csv") if lucky(r, task)]
+        for task in ("dummy_amt", "pendulum_amt")
+    }
+    numbers = [", ".join(map(str, seeds[:-1])) + f" and {seeds[-1]}" for seeds in solved.values()]
+    assert f"seeds {numbers[0]} of `dummy_amt` and {numbers[1]} of `pendulum_amt`" in page
+
+
+def lucky(row, task):
+    """Whether this is a run of LM-SVG on this task that counts as solved."""
+    bar = (float(row["max_return"]) + float(row["myopic_return"])) / 2
+    return (row["task"], row["algo"]) == (task, "lm_svg") and float(row["final_return"]) > bar
+
+
+def test_the_lag_sweep_is_that_of_the_files_beside_it():
+    runs, expected = rows_of("horizon_runs.csv"), []
+    for row in rows_of("horizon.csv"):
+        x = two_digits(row)
+        cells = [row["lag"], f"`{row['algo']}`", f"{x['mean']} [{x['low']}, {x['high']}]"]
+        cells += [x["worst"]]
+        cells += [f"{row['solved']} of {row['n']} [{x['solved_low']}, {x['solved_high']}]"]
+        expected.append([*cells, x["attention_remember"]])
+        own = [r for r in runs if (r["lag"], r["algo"]) == (row["lag"], row["algo"])]
+        assert float(row["mean"]) == pytest.approx(np.mean([float(r["final_return"]) for r in own]))
+        assert {r["seed"] for r in own} == set("01234")
+    assert table("docs/results.md", "lag") == expected
+
+
+def test_the_settings_of_the_lag_sweep_are_those_of_the_code():
+    rows = table("docs/results.md", "field")
+    length = {"episodes", "eval_every", "eval_episodes"}
+    assert {in_code(row[0])[0] for row in rows} == set(LAG_SWEEP) - length
+    for row in rows:
+        (name,) = in_code(row[0])
+        values = getattr(Config(), name), LAG_SWEEP[name]
+        assert [FIELDS[name](cell.strip("`")) for cell in row[1:3]] == list(values)
+
+
+def test_the_speeds_are_those_of_the_benchmark_s_output():
+    output = (ROOT / "docs" / "benchmark.txt").read_text()
+    one, twenty = output.split("\nS = 20")[0], output.split("\nS = 20")[1]
+    names = {"`adjoint`": "adjoint", "`autograd`": "autograd", "PyTorch": "torch", "JAX": "jax"}
+    for backend, dtype, *rates, ratios in table("docs/performance.md", "gradient backend"):
+        name = next(name for start, name in names.items() if backend.startswith(start))
+        for text, rate, at in zip((one, twenty), rates, (0, 1), strict=True):
+            line = re.search(rf"^{name} +{dtype} +(\S+) +(\S+)x", text, re.MULTILINE)
+            assert line[1] == rate
+            assert not ratios.strip() or line[2] == ratios.split(", ")[at]
+
+
+def test_every_measured_number_of_performance_stands_in_the_benchmark_s_output():
+    output = set(re.findall(r"\d+(?:\.\d+)?", (ROOT / "docs" / "benchmark.txt").read_text()))
+    page = re.sub(r"PyTorch \S+|JAX \S+", "", PAGES["docs/performance.md"])
+    assert set(re.findall(r"\d+\.\d+", page)) <= output
+
+
+def test_every_mean_of_tuning_with_three_digits_stands_in_the_search():
+    found = set(re.findall(r"-?\d+\.\d{3}\b", PAGES["docs/tuning.md"]))
+    searched = {cell for row in rows_of("search.csv") for cell in row.values()}
+    rounded = {f"{float(cell):.3f}" for cell in searched if cell and NUMBER.fullmatch(cell)}
+    assert len(found) > 20
+    assert found <= rounded
+
+
+def test_every_file_and_column_of_a_run_is_in_run_files(tmp_path):
+    command = ["--task", "pendulum_amt", "--smoke", "--quiet", "--out", str(tmp_path)]
+    assert cli.main(command) == 0
+    page = PAGES["docs/run_files.md"]
+    words = {word for code in in_code(page) for word in re.findall(r"\w+", code)}
+    for path in (path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"):
+        name = path.name if path.parent.name == "seed_0" else path.stem
+        assert re.search(rf"\b{re.escape(name)}\b", page), f"{name} is not described"
+        assert columns(path) <= words, path
+
+
+def columns(path):
+    """The columns of a CSV file, the fields of a summary."""
+    if path.name == "summary.json":
+        return set(json.loads(path.read_text()))
+    return set(path.read_text().split("\n")[0].split(",")) if path.suffix == ".csv" else set()
