@@ -10,7 +10,7 @@ from pages import PAGES, ROOT, examples, in_code, rows_of, table
 
 from lvgts_np import cli
 from lvgts_np.tasks import bounds
-from lvgts_np.training.config import CHOICES, FIELDS, LAG_SWEEP, TASKS, Config, preset
+from lvgts_np.training.config import LAG_SWEEP, TASKS, Config, ConfigError, parse, preset
 from lvgts_np.training.trainer import make_task
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
@@ -103,8 +103,10 @@ def test_every_switch_is_a_field_with_its_default_and_choices():
     named = switches.findall(PAGES["docs/differences.md"])
     assert sorted(named) == sorted((row[0], name) for name, row in rows.items())
     for name, (_, values, default) in rows.items():
-        assert json.dumps(getattr(Config(), name)).strip('"') == default.strip("`")
-        assert set(in_code(values)) >= set(CHOICES.get(name, ()))
+        assert parse(name, default.strip("`")) == getattr(Config(), name)
+        if isinstance(getattr(Config(), name), str):
+            with pytest.raises(ConfigError, match=f"one of {', '.join(in_code(values))}$"):
+                parse(name, "?")
 
 
 def test_the_bounds_are_those_of_the_tasks():
@@ -190,8 +192,8 @@ def test_the_settings_of_the_lag_sweep_are_those_of_the_code():
     assert {in_code(row[0])[0] for row in rows} == set(LAG_SWEEP) - length
     for row in rows:
         (name,) = in_code(row[0])
-        values = getattr(Config(), name), LAG_SWEEP[name]
-        assert [FIELDS[name](cell.strip("`")) for cell in row[1:3]] == list(values)
+        values = [getattr(Config(), name), LAG_SWEEP[name]]
+        assert [parse(name, cell.strip("`")) for cell in row[1:3]] == values
 
 
 def test_the_speeds_are_those_of_the_benchmark_s_output():

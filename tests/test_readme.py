@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import re
-from pathlib import Path
 
 import pytest
 from pages import PAGES, ROOT, examples, in_code, rows_of, table
@@ -28,14 +27,17 @@ def test_the_two_commands_stand_on_lines_of_their_own(command):
     assert len(re.findall(line, README, re.MULTILINE)) == 1
 
 
-def test_the_result_line_has_the_form_that_is_printed():
+def test_the_result_line_has_the_form_that_is_printed(tmp_path, monkeypatch, capsys):
     (line,) = re.findall(r"^    (dummy_pmt lvgts .*)$", README, re.MULTILINE)
-    number = re.findall(r"-?\d+\.\d\d|\d+(?= s )", line)
-    names = ("final_eval_return_recall", "max_return", "myopic_return", "attention_remember")
-    summary = dict(zip((*names, "wall_s"), map(float, number), strict=True))
-    summary |= {"task": "dummy_pmt", "algo": "lvgts", "seed": 0}
-    assert cli.result_line(Path("results/dummy_pmt/lvgts"), summary) == line
-    assert summary["max_return"] == round(bounds.max_return(make_task(preset("dummy_pmt"))), 2)
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["--task", "dummy_pmt", "--smoke", "--quiet"]) == 0
+    trained, smoke = (re.split(r"(-?\d+\.\d\d|\d+ s)", x) for x in (line, capsys.readouterr().out))
+    assert [*trained[::2][:-1], trained[-1] + "\n"] == smoke[::2]
+    bounds_of_both = [(x[3], x[5]) for x in (trained, smoke)]
+    assert bounds_of_both[0] == bounds_of_both[1] == ("2.00", "2.00")
+    least, most = re.search(r"attention (0\.\d\d) to (0\.\d\d)", README).groups()
+    assert f"return is {trained[1]}" in README
+    assert float(least) <= float(trained[7]) <= float(most)
 
 
 @pytest.mark.parametrize("algo", ALGOS)
