@@ -53,7 +53,11 @@ _PUBLIC = {
     "paper.credit": ("credit_matrix",),
     "experiments.runs": ("train",),
     "experiments.diagnostics": ("diagnose", "credit_over_episodes"),
-}
+    "experiments.plots.run_plots": (
+        "plot_learning_curve", "plot_attention", "plot_credit", "plot_episode",
+    ),
+    "experiments.plots.credit_flow": ("plot_credit_flow", "plot_credit_flow_pair"),
+}  # fmt: skip
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = [*_HOME, "__version__"]
 

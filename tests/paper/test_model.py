@@ -75,7 +75,7 @@ def check_maps(case):
         names = ("h_t", "h_m", "a_t", "eta_t", "xi_t", "rho_t")
         h, h_m, a, eta, xi, rho = (x[n][s, b].tolist() for n in names)
         q_hat, spread = naive.predict(p, h, a)
-        noise = [naive.floor(x) * y for x, y in zip(spread, xi, strict=True)]
+        noise = [naive.scale(x) * y for x, y in zip(spread, xi, strict=True)]
         mean, std = naive.policy(p, h)
         action, u = naive.act(p, h, eta, A_MAX)
         expected = {
@@ -83,7 +83,7 @@ def check_maps(case):
             "decode": naive.mlp(p, "d", h),
             "predict mean": q_hat,
             "predict spread": spread,
-            "noise_scale": [naive.floor(x) for x in h],
+            "noise_scale": [naive.scale(x) for x in h],
             "latent": naive.latent(p, h, h_m, rho),
             "transition": naive.latent(p, list(onp.add(q_hat, noise)), h_m, rho),
             "reward": naive.reward(p, h, a),
