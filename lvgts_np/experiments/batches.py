@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from lvgts_np.experiments.diagnostics import write_diagnostics
-from lvgts_np.experiments.run_directory import LOGS
+from lvgts_np.experiments.run_directory import LOGS, clear, locked, look
 from lvgts_np.experiments.versions import versions
 from lvgts_np.tasks import bounds
 from lvgts_np.training import checkpoint, config_file
@@ -23,9 +23,29 @@ FINAL = 0.05  # the last share of the evaluations that the final numbers are mea
 def train_batch(config, seeds, directory, at=lambda iteration: None):
     """Train a batch of seeds, whose run directories exist; a summary dict a seed.
 
-    They resume from their checkpoints, all of one iteration, or start where there is none; each
-    row of the log leaves a checkpoint. A seed that freezes leaves the batch, as it would have
-    ended alone. at(iteration) is called after each iteration.
+    The process that writes holds the locks: OutputError where another one does. Seeds continue
+    from what is on disk then, so a call that is made twice, or comes late, repeats and loses
+    nothing. at(iteration) is called after each iteration.
+    """
+    with locked([directory / f"seed_{seed}" for seed in seeds]):
+        left, summaries = look(config, seeds, directory, resume=True)
+        clear(directory, left)
+        for batch in equally_far(left):
+            new = train_together(config, batch, directory, at)
+            summaries |= {summary["seed"]: summary for summary in new}
+    return [summaries[seed] for seed in seeds]
+
+
+def equally_far(left):
+    """Seeds that are left, grouped by the iterations that they have done (see `look`)."""
+    return [[s for s, done in left.items() if done == n] for n in sorted(set(left.values()))]
+
+
+def train_together(config, seeds, directory, at):
+    """Train seeds, all equally far, from their checkpoints or the start; a summary dict a seed.
+
+    Each row of the log leaves a checkpoint. A seed that freezes leaves the batch, as it would have
+    ended alone.
     """
     paths = [directory / f"seed_{seed}" for seed in seeds]
     trainer, summaries = begin(config, paths, seeds), []

@@ -8,45 +8,81 @@ import signal
 import threading
 
 SECONDS = 0.5  # between two calls of `watch`
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+UNGUARDED = (
+    "no process came as far as its work: put what starts them, in the script that was run, "
+    'under `if __name__ == "__main__":`'
+)
 
 
 def run_all(work, tasks, executor, watch):
     """List of work(*task) for task in tasks, each in the executor; `watch` is called meanwhile.
 
     executor is anything with the interface of `concurrent.futures.Executor`. Where a call fails,
-    the others still end before its exception is raised.
+    the others still end before its exception is raised. Ctrl-C cancels what has not begun; what
+    has, ends as this executor ends it. ChildProcessError where a worker lacks this package.
     """
     futures = [executor.submit(work, *task) for task in tasks]
-    while concurrent.futures.wait(futures, SECONDS).not_done:
-        watch()
-    return [future.result() for future in futures]
+    try:
+        while concurrent.futures.wait(futures, SECONDS).not_done:
+            watch()
+        return [future.result() for future in futures]
+    except KeyboardInterrupt:
+        for future in futures:
+            future.cancel()
+        raise
+    except Exception as error:
+        # Dask names it as the cause of its own error.
+        for cause in (error, error.__cause__):
+            if isinstance(cause, ModuleNotFoundError):
+                reason = f"a worker cannot import lvgts_np ({cause}): pip install it there"
+                raise ChildProcessError(reason) from error
+        raise
 
 
 @contextlib.contextmanager
 def local(jobs):
     """Executor of `jobs` processes on this machine, which end with this one, however it ends."""
     # A new process for each call, as a forked one may inherit a lock that no thread releases.
+    spawn = multiprocessing.get_context("spawn")
+    begun = spawn.RawValue("b", 0)
     executor = concurrent.futures.ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), follow, max_tasks_per_child=1
+        jobs, spawn, follow, (begun,), max_tasks_per_child=1
     )
+    # On arrays this small, more threads only wait for each other; a BLAS reads this as it loads.
+    single = [name for name in THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(single, "1"))
     try:
         yield executor
     except concurrent.futures.process.BrokenProcessPool as error:
-        raise ChildProcessError("a process was killed: out of memory? try fewer jobs") from error
+        killed = "a process was killed: out of memory? try fewer jobs"
+        raise ChildProcessError(killed if begun.value else UNGUARDED) from error
     except KeyboardInterrupt:
         for process in multiprocessing.active_children():
             process.terminate()
         raise
     finally:
         executor.shutdown(cancel_futures=True)
+        for name in single:
+            os.environ.pop(name, None)
 
 
-def follow():
-    """Make this process stop when its parent does.
+def stop_if_unguarded():
+    """End a process that only starts up, and so runs its parent's script a second time.
+
+    Python itself would print a traceback, but not before the script has touched its files.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise SystemExit(1)
+
+
+def follow(begun):
+    """Make this process stop when its parent does; tell it, by begun = 1, that it came this far.
 
     Ctrl-C reaches every process of a terminal, but a parent's kill only the parent: so the parent
     alone listens, and passes it on as SIGTERM, which interrupts the work here as Ctrl-C would.
     """
+    begun.value = 1
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 

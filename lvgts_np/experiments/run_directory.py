@@ -91,7 +91,7 @@ def iterations_done(config, seed, path):
 
 @contextlib.contextmanager
 def prepare(directory, seeds):
-    """Make the run directories of the seeds, and keep other processes' runs out of them.
+    """Make the run directories of the seeds, and keep other runs out of them meanwhile.
 
     OutputError where another is at work, or where they cannot be made or written to. No file has
     changed then.
@@ -105,34 +105,35 @@ def prepare(directory, seeds):
             tempfile.TemporaryFile(dir=path).close()  # may we write here?
     except OSError as error:
         for path_made in sorted(made, key=lambda p: len(p.parts), reverse=True):
-            if path_made.is_dir():
+            with contextlib.suppress(OSError):  # not made after all, or used by another run
                 path_made.rmdir()
         reason = f"{error.strerror}; choose another --out"
         raise OutputError(f"cannot write to {path}: {reason}") from error
-    with contextlib.ExitStack() as locks:
-        for path in paths:
-            lock(path, locks)
+    with locked(paths):
         yield
 
 
-def lock(path, locks):
-    """Lock a run directory until `locks`, an ExitStack, ends; OutputError where another holds it.
+@contextlib.contextmanager
+def locked(paths):
+    """Keep other runs out of these run directories; OutputError where one is at work.
 
     The lock is on the directory itself, so it leaves no file, and goes with its process, however
     that ends. Where the system has none, on Windows and some network disks, no run is kept out.
     """
-    if fcntl is None:
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    locks.callback(os.close, descriptor)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OutputError(
-            f"another run is writing to {path}: wait for it, stop it, or choose another --out"
-        ) from error
-    except OSError:
-        pass
+    with contextlib.ExitStack() as descriptors:
+        for path in paths if fcntl else ():
+            descriptor = os.open(path, os.O_RDONLY)
+            descriptors.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OutputError(
+                    f"another run is writing to {path}: wait for it, stop it, "
+                    "or choose another --out"
+                ) from error
+            except OSError:
+                pass
+        yield
 
 
 def clear(directory, left):

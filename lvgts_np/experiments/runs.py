@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from lvgts_np.experiments import executors
-from lvgts_np.experiments.batches import train_batch
+from lvgts_np.experiments.batches import equally_far, train_batch
 from lvgts_np.experiments.plots import run_plots
 from lvgts_np.experiments.run_directory import clear, look, prepare
 
@@ -31,23 +31,28 @@ def run(
     without one, each has a process where jobs > 1. Conditions start in their order, so the longest
     come first where they differ. No number depends on any of it but seconds.
     """
-    conditions = {Path(directory): config for directory, config in conditions.items()}
+    executors.stop_if_unguarded()
+    # Absolute, as a worker may have been started elsewhere.
+    conditions = {Path(directory).absolute(): config for directory, config in conditions.items()}
     looks = {d: look(config, seeds, d, force, resume) for d, config in conditions.items()}
-    calls, begun = [], 0
     with contextlib.ExitStack() as prepared:
         for directory, (left, _) in looks.items():
             prepared.enter_context(prepare(directory, left))
-        for directory, config in conditions.items():
-            left, _ = looks[directory]
-            clear(directory, left)
-            for batch in group(left, jobs):
-                calls.append((config, batch, directory))
-                begun += steps(config, left[batch[0]])
-        total = sum(steps(config, config.iterations) for config, _, _ in calls)
-        (first, *others) = conditions.values()
-        label = f"{len(conditions)} conditions" if others else f"{first.task} {first.algo}"
-        with progress(total, label, quiet, begun) as at:
-            results = train(calls, jobs, executor, at)
+        for directory, (left, _) in looks.items():
+            if force:
+                clear(directory, left)
+    # From here each call locks the run directories that it writes to.
+    calls, begun = [], 0
+    for directory, config in conditions.items():
+        left, _ = looks[directory]
+        for batch in group(left, jobs):
+            calls.append((config, batch, directory))
+            begun += steps(config, left[batch[0]])
+    total = sum(steps(config, config.iterations) for config, _, _ in calls)
+    (first, *others) = conditions.values()
+    label = f"{len(conditions)} conditions" if others else f"{first.task} {first.algo}"
+    with progress(total, label, quiet, begun) as at:
+        results = train(calls, jobs, executor, at)
     summaries = {directory: dict(old) for directory, (_, old) in looks.items()}
     for (_, _, directory), new in zip(calls, results, strict=True):
         summaries[directory] |= {summary["seed"]: summary for summary in new}
@@ -78,18 +83,20 @@ def train(calls, jobs, executor, at):
 
 
 def draw(directory, seed):
-    """The pictures of a condition; a line on stderr where an older seed's file is damaged."""
+    """The pictures of a condition; a line on stderr where another seed's file is in the way.
+
+    It may be damaged, or another job may write to it at this moment. This run is complete anyway.
+    """
     try:
         run_plots.draw(directory, like=seed)
-    except ValueError as error:  # this run is complete all the same
+    except (ValueError, OSError, LookupError) as error:
         print(f"pictures not drawn: {error}", file=sys.stderr)
 
 
 def group(left, jobs):
     """The seeds in about `jobs` batches, in each those that have done equally many iterations."""
     batches = []
-    for iterations in sorted(set(left.values())):
-        seeds = [seed for seed, done in left.items() if done == iterations]
+    for seeds in equally_far(left):
         share = max(1, round(jobs * len(seeds) / len(left)))
         batches += [seeds[first::share] for first in range(min(share, len(seeds)))]
     return batches
