@@ -1,5 +1,6 @@
 """Processes: what becomes of them when a call fails, or the parent ends."""
 
+import concurrent.futures
 import multiprocessing
 import os
 import signal
@@ -51,6 +52,89 @@ def test_an_interrupted_parent_interrupts_the_work(tmp_path):
     assert time.monotonic() - start < 15
     assert not (tmp_path / "never").exists()
     assert multiprocessing.active_children() == []
+
+
+def test_an_interrupted_parent_cancels_what_has_not_begun_elsewhere(tmp_path):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    paths = [tmp_path / str(n) for n in range(3)]
+    with concurrent.futures.ThreadPoolExecutor(1) as executor, pytest.raises(KeyboardInterrupt):
+        executors.run_all(touch_after, [(path, 1.0) for path in paths], executor, interrupt)
+    assert [path.exists() for path in paths] == [True, False, False]
+
+
+def without_package():
+    raise ModuleNotFoundError("No module named 'lvgts_np'")
+
+
+def as_dask_says_it():
+    try:
+        without_package()
+    except ModuleNotFoundError as error:
+        raise RuntimeError("Error during deserialization of the task graph") from error
+
+
+@pytest.mark.parametrize("work", [without_package, as_dask_says_it])
+def test_a_worker_without_the_package_is_named(work):
+    answer = pytest.raises(ChildProcessError, match="a worker cannot import lvgts_np.* install it")
+    with concurrent.futures.ThreadPoolExecutor(1) as executor, answer:
+        executors.run_all(work, [()], executor, lambda: None)
+
+
+def threads():
+    return [os.environ.get(name) for name in executors.THREADS]
+
+
+def test_a_process_has_one_blas_thread_unless_the_user_says_otherwise(monkeypatch):
+    first, *others = executors.THREADS
+    monkeypatch.setenv(first, "2")
+    for name in others:
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    with executors.local(1) as executor:
+        # The second call has a process that is started later, by the pool's own thread.
+        found = executors.run_all(threads, [(), ()], executor, lambda: None)
+    assert found == [["2", "1", "1"]] * 2
+    assert dict(os.environ) == before
+
+
+SCRIPT = """
+import sys
+
+sys.path.insert(0, {root!r})
+from lvgts_np.cli import main
+
+{guard}
+    words = "--task dummy_amt --smoke --quiet --seeds 2 --jobs 2 --set H=4 hidden=8 --out"
+    raise SystemExit(main([*words.split(), *sys.argv[1:]]))
+"""
+
+
+def script(folder, guard, *words):
+    """What a script elsewhere, that trains in two processes, ends with."""
+    file = folder / "script.py"
+    file.write_text(SCRIPT.format(root=str(Path(__file__).parents[2]), guard=guard))
+    program = [sys.executable, file, *words]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(program, cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+
+
+def test_a_script_without_a_guard_is_told_so_and_changes_nothing(tmp_path):
+    ended = script(tmp_path, 'if __name__ == "__main__":', "out")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    log = tmp_path / "out/dummy_amt/lvgts/seed_1/log.csv"
+    before = log.read_bytes()
+    for how in ("--resume", "--force"):
+        if how == "--resume":
+            log.with_name("summary.json").unlink()
+            log.with_name("checkpoint.npz").unlink()
+            (tmp_path / "out/dummy_amt/lvgts/seed_0/summary.json").unlink()
+        ended = script(tmp_path, "if True:", "out", how)
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+        assert 'under `if __name__ == "__main__":`' in ended.stderr
+        if how == "--resume":
+            assert log.read_bytes() == before
 
 
 PARENT = """

@@ -7,8 +7,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -356,6 +357,93 @@ def test_a_folder_that_a_living_run_writes_to_is_left_alone(tmp_path, clock, cap
             assert contents(tmp_path) == before
         train(config, tmp_path, seeds=[0, 2], resume=True)  # nobody writes to these
     train(config, tmp_path, resume=True)
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no folder locks here")
+def test_an_interrupted_caller_leaves_the_lock_to_the_worker_that_writes(
+    tmp_path, monkeypatch, capsys
+):
+    begun, go = threading.Semaphore(0), threading.Event()
+    iterate = Trainer.iterate
+
+    def held(trainer):
+        if trainer.iteration == 0:
+            begun.release()
+        go.wait(60.0)
+        iterate(trainer)
+
+    monkeypatch.setattr(Trainer, "iterate", held)
+
+    def interrupted(*_):
+        begun.acquire(timeout=60.0)
+        begun.acquire(timeout=60.0)  # both workers write
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(executors.concurrent.futures, "wait", interrupted)
+    config, folder = tiny(), tmp_path / "dummy_amt/lvgts"
+    with ThreadPoolExecutor(2) as workers:
+        with pytest.raises(KeyboardInterrupt):
+            runs.run({folder: config}, SEEDS, jobs=2, executor=workers, quiet=True)
+        before = contents(tmp_path)
+        for how in ("--resume", "--force"):
+            assert command(tmp_path, how) == 2
+            out, err = capsys.readouterr()
+            assert (out, err.count("\n")) == ("", 1)
+            assert f"another run is writing to {folder}" in err
+            assert contents(tmp_path) == before
+        go.set()
+    train(config, tmp_path, resume=True)
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no folder locks here")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_folder_is_locked_by_the_call_that_writes_to_it(tmp_path, monkeypatch, jobs):
+    iterate, refused = Trainer.iterate, []
+
+    def checked(trainer):
+        try:
+            with prepare(tmp_path, trainer.seeds):
+                pass
+        except OutputError:
+            refused.append(trainer.iteration)
+        iterate(trainer)
+
+    monkeypatch.setattr(Trainer, "iterate", checked)
+    runs.run({tmp_path: tiny()}, SEEDS, jobs=jobs, executor=Serial(), quiet=True)
+    assert refused == [0, 1, 2, 3, 4] * jobs
+
+
+def test_what_another_run_wrote_after_the_look_is_kept(tmp_path, monkeypatch):
+    """Two that start at once: the second finds a complete run where it saw none."""
+    config, first = tiny(), []
+
+    def late(directory, seeds):
+        monkeypatch.undo()
+        first.append(train(config, tmp_path))
+        first.append(contents(tmp_path))
+        return prepare(directory, seeds)
+
+    monkeypatch.setattr(run_plots, "draw", lambda folder, like: None)
+    monkeypatch.setattr(runs, "prepare", late)
+    assert [train(config, tmp_path), contents(tmp_path)] == first
+
+
+def test_a_call_that_is_made_again_goes_on(tmp_path, clock):
+    """As Dask does with the call of a worker that died."""
+    config, folder = cut_off(tmp_path, clock)
+    call = (config, SEEDS, folder)
+    clock.stop_at(8)
+    with pytest.raises(Killed):
+        batches.train_batch(*call)
+    clock.stop_at(None)
+    first = batches.train_batch(*call)
+    before = contents(tmp_path)
+    assert batches.train_batch(*call) == first
+    assert contents(tmp_path) == before
     train(config, tmp_path / "whole")
     assert_same_run(config, tmp_path / "whole", tmp_path)
 

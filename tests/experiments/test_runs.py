@@ -2,7 +2,11 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from concurrent.futures import Executor, Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,6 +253,70 @@ def test_any_executor_serves(tmp_path):
     for mine, theirs in zip(one, other, strict=True):
         assert mine | {"wall_s": 0.0} == theirs | {"wall_s": 0.0}
     same_numbers(tmp_path / "one", tmp_path / "two", range(4))
+
+
+class Elsewhere(Executor):
+    """A worker that was started in another directory."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def submit(self, fn, /, *args):
+        here, future = Path.cwd(), Future()
+        os.chdir(self.directory)
+        try:
+            future.set_result(fn(*args))
+        finally:
+            os.chdir(here)
+        return future
+
+
+def test_a_worker_elsewhere_writes_where_the_caller_meant(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    settings = preset("dummy_amt", **SMOKE, H=4)
+    executor = Elsewhere(tmp_path / "there")
+    runs.run({Path("results"): settings}, [0], quiet=True, executor=executor)
+    assert (tmp_path / "here/results/seed_0/summary.json").exists()
+    assert (tmp_path / "here/results/credit.png").exists()
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("log.csv"), KeyError("seed_3")])
+def test_a_file_that_another_job_replaces_spoils_only_the_pictures(
+    tmp_path, monkeypatch, capsys, error
+):
+    def draw(directory, like):
+        raise error
+
+    monkeypatch.setattr(runs.run_plots, "draw", draw)
+    assert smoke(tmp_path) == 0
+    assert capsys.readouterr().err == f"pictures not drawn: {error}\n"
+
+
+def test_jobs_that_draw_at_once_and_one_that_collects(tmp_path):
+    """A job array: a process for each seed, all in one directory."""
+    words = "--task dummy_amt --smoke --quiet --set H=4 hidden=8 episodes=24 --out"
+    program = [sys.executable, Path(__file__).parents[2] / "run.py", *words.split()]
+    jobs = [
+        subprocess.Popen(
+            [*program, tmp_path / "array", "--first-seed", str(seed)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for seed in range(4)
+    ]  # fmt: skip
+    for job in jobs:
+        _, said = job.communicate(timeout=120)
+        assert job.returncode == 0, said
+    for out, how in (("array", "--resume"), ("one", "--force")):
+        subprocess.run([*program, tmp_path / out, "--seeds", "4", how], check=True, timeout=120)
+    same_numbers(tmp_path / "one", tmp_path / "array", range(4))
+    names = [f"{name}.{kind}" for name in PICTURES for kind in ("png", "csv")]
+    for name in names:
+        one, array = (tmp_path / out / "dummy_amt/lvgts" / name for out in ("one", "array"))
+        assert one.read_bytes() == array.read_bytes(), name
+    assert {path.name for path in array.parent.iterdir() if path.is_file()} == set(names)
 
 
 def test_progress_of_stacks_elsewhere_is_read_from_their_logs(tmp_path):
