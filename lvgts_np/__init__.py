@@ -44,7 +44,7 @@ __version__ = "0.2.0"
 # Public names by module, loaded at first use: the command line answers a mistake without importing
 # NumPy, and only drawing imports Matplotlib.
 _PUBLIC = {
-    "training.config": ("Config", "ConfigError", "preset", "ALGOS", "TASKS"),
+    "training.config": ("Config", "ConfigError", "ParityError", "preset", "ALGOS", "TASKS"),
     "training.trainer": ("Trainer",),
     "training.agent": ("Agent",),
     "tasks.memory": ("Task",),

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lvgts_np.training import config as configs
-from lvgts_np.training.config import ALGOS, TASKS, Config, ConfigError, describe, did_you_mean
+from lvgts_np.training.config import (
+    ALGOS,
+    TASKS,
+    Config,
+    ConfigError,
+    ParityError,
+    describe,
+    did_you_mean,
+)
 
 PROG = "run.py"
 
@@ -34,7 +42,7 @@ def main(argv=None):
         return say("interrupted", 130)
     except MemoryError as error:
         return say(f"out of memory: {error or 'this run is too large'}", 1)
-    except OSError as error:
+    except (OSError, ParityError) as error:
         return say(error, 1)
 
 
@@ -52,8 +60,8 @@ def train(config, seeds, out, modes):
     """Train an agent for each seed; writes DIR/TASK/ALGO/seed_S."""
     from lvgts_np.experiments import run_directory, runs
 
+    summaries = runs.train(config, seeds, out, **modes)
     directory = run_directory.condition_directory(out, config)
-    (summaries,) = runs.run({directory: config}, seeds, **modes)
     for run in summaries:
         if not run.get("frozen"):
             print(RESULT.format(**run, directory=directory), flush=True)

@@ -38,18 +38,15 @@ def nothing_here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """A stand-in for the module that trains: `calls` is what arrived, `answer` what run does."""
+    """A stand-in for the module that trains: `calls` is what arrived, `answer` what train returns."""
     fake = types.SimpleNamespace(calls=[], answer=summary)
 
-    def run(cells, seeds, force=False, quiet=False, jobs=1, resume=False, parity=True):
-        ((folder, config),) = cells.items()
-        out = folder.parent.parent
-        assert folder == out / config.task / config.algo
+    def train(config, seeds, out, force=False, quiet=False, jobs=1, resume=False, parity=True):
         fake.calls.append(types.SimpleNamespace(**locals()))
         names = {"task": config.task, "algo": config.algo}
-        return [[names | fake.answer(seed) for seed in seeds]]
+        return [names | fake.answer(seed) for seed in seeds]
 
-    fake.run = run
+    fake.train = train
     monkeypatch.setitem(sys.modules, "lvgts_np.experiments.runs", fake)
     monkeypatch.setattr(experiments, "runs", fake, raising=False)
     return fake

@@ -57,8 +57,7 @@ def train_together(config, seeds, directory, at):
                 trainer, [s for s in range(len(trainer.seeds)) if s not in trainer.frozen]
             )
         trainer.iterate()
-        due = trainer.iteration % config.eval_every == 0
-        if due or trainer.iteration == config.iterations:
+        if trainer.due:
             log(trainer, directory)
         at(trainer.iteration)
     return summaries + finish(trainer, directory, start)
@@ -83,10 +82,7 @@ def begin(config, paths, seeds):
 
 def log(trainer, directory):
     """Evaluate; of every seed that is not frozen a row in log.csv and timing.csv, a checkpoint."""
-    S = len(trainer.seeds)
     row = trainer.evaluate()
-    row["iteration"] = [trainer.iteration] * S
-    row["episodes"] = [trainer.iteration * trainer.config.episodes_per_iteration] * S
     for s, seed in enumerate(trainer.seeds):
         if s not in trainer.frozen:
             path = directory / f"seed_{seed}"

@@ -15,10 +15,10 @@ from lvgts_np.training.config import FIELDS
 def figure2(conditions, seeds, out, **modes):
     """Run the conditions (Configs) and report them in <out>/figure2; rows of the summary table.
 
-    modes are the keyword arguments of `runs.run`. Errors as there.
+    modes are the keyword arguments of `runs.train`. Errors as there.
     """
     directories = {(c.task, c.algo): condition_directory(out, c) for c in conditions}
-    runs.run(dict(zip(directories.values(), conditions, strict=True)), seeds, **modes)
+    runs.train(dict(zip(directories.values(), conditions, strict=True)), seeds, **modes)
     study = {names: read_seeds(path, seeds) for names, path in directories.items()}
     directory = Path(out) / "figure2"
     directory.mkdir(exist_ok=True)

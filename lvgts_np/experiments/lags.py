@@ -43,7 +43,7 @@ class LagSummary(NamedTuple):
 def lag_sweep(base, seeds, out, **modes):
     """Run every lag with both algorithms in <out>/horizon, and draw them; a LagSummary each.
 
-    base is the Config that they share; modes are the keyword arguments of `runs.run`. Errors as
+    base is the Config that they share; modes are the keyword arguments of `runs.train`. Errors as
     there.
     """
     directory = Path(out) / "horizon"
@@ -52,7 +52,7 @@ def lag_sweep(base, seeds, out, **modes):
     }
     paths = {(lag, algo): directory / f"lag_{lag}" / algo for lag, algo in conditions}
     longest_first = sorted(conditions, reverse=True)
-    runs.run(
+    runs.train(
         {paths[condition]: conditions[condition] for condition in longest_first}, seeds, **modes
     )
     study = {key: read_seeds(path, seeds) for key, path in paths.items()}

@@ -10,31 +10,44 @@ from tqdm import tqdm
 from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, train_batch
 from lvgts_np.experiments.plots import run_plots
-from lvgts_np.experiments.run_directory import clear, look, prepare
+from lvgts_np.experiments.run_directory import clear, condition_directory, look, prepare
+from lvgts_np.training.backends import check_parity
+from lvgts_np.training.config import Config
+from lvgts_np.training.trainer import check_seeds, make_task
 
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
 
 
-def run(
-    conditions, seeds, jobs=1, executor=None, quiet=False, force=False, resume=False, parity=True
-):
-    """Train the seeds of every condition and write their files; a list of summaries a condition.
+def train(
+    config, seeds=(0,), out="results", jobs=1, executor=None, quiet=False, force=False,
+    resume=False, parity=True,
+):  # fmt: skip
+    """Train seeds and write their files; a list of summaries.
 
-    conditions are Configs by directory. Seed s has <directory>/seed_<s>; the pictures of a
-    condition lie beside these. OutputError, before anything is written, where a run directory is
-    in use (and not `force`) or cannot be made. However the training ends, its log and a checkpoint
-    of its last row are left, from which `resume` continues to the same numbers; seeds that are
-    complete are left as they are.
+    config is a Config, whose seed s has the run directory <out>/<task>/<algo>/seed_<s>, or Configs
+    by directory, with <directory>/seed_<s> and a list of summaries each. The pictures of a
+    condition lie beside its run directories. OutputError, before anything is written, where one is
+    in use (and not `force`) or cannot be made; ParityError where the gradient backends differ (and
+    `parity`). However the training ends, its log and a checkpoint of its last row are left, from
+    which `resume` continues to the same numbers; seeds that are complete are left as they are.
 
     A condition's seeds are trained as `jobs` batches, each a call in `executor`, which is anything
     with the interface of `concurrent.futures.Executor` whose workers write to the same disk;
     without one, each has a process where jobs > 1. Conditions start in their order, so the longest
     come first where they differ. No number depends on any of it but seconds.
     """
+    modes = {"jobs": jobs, "executor": executor, "quiet": quiet, "parity": parity}
+    if isinstance(config, Config):
+        directory = condition_directory(out, config)
+        return train({directory: config}, seeds, force=force, resume=resume, **modes)[0]
     executors.stop_if_unguarded()
+    seeds = check_seeds(seeds)
     # Absolute, as a worker may have been started elsewhere.
-    conditions = {Path(directory).absolute(): config for directory, config in conditions.items()}
+    conditions = {Path(directory).absolute(): c for directory, c in config.items()}
     looks = {d: look(config, seeds, d, force, resume) for d, config in conditions.items()}
+    for directory, config in conditions.items():
+        if parity and looks[directory][0]:
+            check_parity(config, make_task(config))
     with contextlib.ExitStack() as prepared:
         for directory, (left, _) in looks.items():
             prepared.enter_context(prepare(directory, left))
@@ -52,7 +65,7 @@ def run(
     (first, *others) = conditions.values()
     label = f"{len(conditions)} conditions" if others else f"{first.task} {first.algo}"
     with progress(total, label, quiet, begun) as at:
-        results = train(calls, jobs, executor, at)
+        results = train_all(calls, jobs, executor, at)
     summaries = {directory: dict(old) for directory, (_, old) in looks.items()}
     for (_, _, directory), new in zip(calls, results, strict=True):
         summaries[directory] |= {summary["seed"]: summary for summary in new}
@@ -62,14 +75,14 @@ def run(
 
 
 def steps(config, iterations):
-    """Of the environment, a seed: what progress is counted in, as episodes differ in length."""
+    """Environment steps of a seed, which progress counts, as episodes differ in length."""
     return iterations * config.episodes_per_iteration * config.T
 
 
-def train(calls, jobs, executor, at):
-    """What every call of `train_batch` returns, made here or spread over processes.
+def train_all(calls, jobs, executor, at):
+    """Results of all calls of `train_batch`, made here or in other processes.
 
-    at(n) is told how many steps are done in all.
+    at(n) is called with the number of steps done in all.
     """
     if executor is not None or min(jobs, len(calls)) > 1:
         with contextlib.nullcontext(executor) if executor else executors.local(jobs) as pool:
@@ -83,7 +96,7 @@ def train(calls, jobs, executor, at):
 
 
 def draw(directory, seed):
-    """The pictures of a condition; a line on stderr where another seed's file is in the way.
+    """Draw the pictures of a condition; a line on stderr where another seed's file is in the way.
 
     It may be damaged, or another job may write to it at this moment. This run is complete anyway.
     """
@@ -94,7 +107,7 @@ def draw(directory, seed):
 
 
 def group(left, jobs):
-    """The seeds in about `jobs` batches, in each those that have done equally many iterations."""
+    """Seeds in about `jobs` batches, in each those that have done equally many iterations."""
     batches = []
     for seeds in equally_far(left):
         share = max(1, round(jobs * len(seeds) / len(left)))
@@ -115,7 +128,7 @@ def done(calls):
 
 @contextlib.contextmanager
 def progress(total, label, quiet, begun=0):
-    """at(step), which shows a bar on a terminal, elsewhere a line a minute on stderr."""
+    """Function at(step) that shows a bar on a terminal, elsewhere a line a minute on stderr."""
     unit = {"initial": begun, "unit": " steps", "unit_scale": True}
     if quiet or sys.stderr.isatty():
         with tqdm(total=total, desc=label, disable=quiet, **unit) as bar:

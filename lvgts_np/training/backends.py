@@ -11,6 +11,7 @@ from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
 from lvgts_np.training.agent import Agent
+from lvgts_np.training.config import ParityError
 from lvgts_np.training.replay_buffer import collect, training_reward
 
 BACKENDS = {"adjoint": adjoint, "autograd": gradients}
@@ -19,10 +20,6 @@ EPISODES = 4  # of the mini-batch that is compared
 TOLERANCE = 1e-8  # of the largest entry of an array ...
 ROUNDING = 1e-11  # ... and of all arrays
 ADVICE = "--grad autograd trains with the reference implementation, --no-parity skips this check"
-
-
-class ParityError(RuntimeError):
-    """Adjoint and reference implementation that disagree, or one that fails: one line."""
 
 
 def check_parity(config, task):

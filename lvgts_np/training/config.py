@@ -21,6 +21,10 @@ BOUNDS = {  # as help and messages word them
 }
 
 
+class ParityError(RuntimeError):
+    """Gradient backends that disagree, or one that fails: one line that names the function."""
+
+
 class ConfigError(ValueError):
     """A user's mistake: one line that says what, where, and what would be right."""
 

@@ -111,7 +111,7 @@ def clock(monkeypatch):
 def train(config, out, jobs=1, seeds=SEEDS, **modes):
     executor = None if jobs == 1 else Serial()
     modes |= {"jobs": jobs, "executor": executor, "quiet": True}
-    return runs.run({condition_directory(out, config): config}, seeds, **modes)[0]
+    return runs.train({condition_directory(out, config): config}, seeds, **modes)[0]
 
 
 def rows(path):
@@ -385,7 +385,7 @@ def test_an_interrupted_caller_leaves_the_lock_to_the_worker_that_writes(
     config, folder = tiny(), tmp_path / "dummy_amt/lvgts"
     with ThreadPoolExecutor(2) as workers:
         with pytest.raises(KeyboardInterrupt):
-            runs.run({folder: config}, SEEDS, jobs=2, executor=workers, quiet=True)
+            runs.train({folder: config}, SEEDS, jobs=2, executor=workers, quiet=True)
         before = contents(tmp_path)
         for how in ("--resume", "--force"):
             assert command(tmp_path, how) == 2
@@ -413,7 +413,7 @@ def test_a_folder_is_locked_by_the_call_that_writes_to_it(tmp_path, monkeypatch,
         iterate(trainer)
 
     monkeypatch.setattr(Trainer, "iterate", checked)
-    runs.run({tmp_path: tiny()}, SEEDS, jobs=jobs, executor=Serial(), quiet=True)
+    runs.train({tmp_path: tiny()}, SEEDS, jobs=jobs, executor=Serial(), quiet=True)
     assert refused == [0, 1, 2, 3, 4] * jobs
 
 
@@ -454,7 +454,7 @@ def test_nothing_of_one_cell_is_deleted_where_another_cannot_be_used(tmp_path, c
     before = contents(tmp_path)
     (tmp_path / "other").touch()  # no folder
     with pytest.raises(OutputError, match="cannot write to"):
-        runs.run(cells, SEEDS, quiet=True, force=True)
+        runs.train(cells, SEEDS, quiet=True, force=True)
     (tmp_path / "other").unlink()
     assert contents(tmp_path) == before
 

@@ -236,11 +236,11 @@ class Backwards(Executor):
 
 def test_any_executor_serves(tmp_path):
     settings = preset("dummy_amt", **SMOKE, H=4)
-    (one,) = runs.run(
+    (one,) = runs.train(
         {condition_directory(tmp_path / "one", settings): settings}, [0, 1, 2, 3], quiet=True
     )
     executor = Backwards()
-    (other,) = runs.run(
+    (other,) = runs.train(
         {condition_directory(tmp_path / "two", settings): settings},
         [3, 1, 0, 2],
         quiet=True,
@@ -277,7 +277,7 @@ def test_a_worker_elsewhere_writes_where_the_caller_meant(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path / "here")
     settings = preset("dummy_amt", **SMOKE, H=4)
     executor = Elsewhere(tmp_path / "there")
-    runs.run({Path("results"): settings}, [0], quiet=True, executor=executor)
+    runs.train({Path("results"): settings}, [0], quiet=True, executor=executor)
     assert (tmp_path / "here/results/seed_0/summary.json").exists()
     assert (tmp_path / "here/results/credit.png").exists()
     assert list((tmp_path / "there").iterdir()) == []
@@ -290,7 +290,7 @@ def test_a_file_that_another_job_replaces_spoils_only_the_pictures(
     def draw(directory, like):
         raise error
 
-    monkeypatch.setattr(runs.run_plots, "draw", draw)
+    monkeypatch.setattr(runs.train_plots, "draw", draw)
     assert smoke(tmp_path) == 0
     assert capsys.readouterr().err == f"pictures not drawn: {error}\n"
 
@@ -335,8 +335,8 @@ def test_progress_of_stacks_elsewhere_is_read_from_their_logs(tmp_path):
 def test_several_cells_share_one_pool(tmp_path):
     settings = preset("dummy_amt", **SMOKE, H=4)
     cells = {tmp_path / "long": settings.replace(t2=20, T=23), tmp_path / "short": settings}
-    together = runs.run(cells, [0, 1], jobs=2, quiet=True)
+    together = runs.train(cells, [0, 1], jobs=2, quiet=True)
     for n, (folder, settings) in enumerate(cells.items()):
-        (alone,) = runs.run({tmp_path / f"alone_{n}": settings}, [0, 1], quiet=True)
+        (alone,) = runs.train({tmp_path / f"alone_{n}": settings}, [0, 1], quiet=True)
         assert [n | {"wall_s": 0} for n in together[n]] == [n | {"wall_s": 0} for n in alone]
         assert (folder / "learning_curve.png").exists()
