@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from lvgts_np.experiments import claims, runs, summary
-from lvgts_np.experiments.claims import COMMAND
 from lvgts_np.experiments.plots import paper_plots
 from lvgts_np.experiments.report import Picture, Table, write
 from lvgts_np.experiments.run_data import read_seeds
@@ -79,7 +78,7 @@ def verdict(found):
 
 def made(conditions, seeds):
     return (
-        f"Made by `{COMMAND}`: {len({c.task for c in conditions})} tasks, both algorithms, "
+        f"Made by `{claims.COMMAND}`: {len({c.task for c in conditions})} tasks, both algorithms, "
         f"{len(seeds)} seeds, one set of settings, {conditions[0].episodes} episodes a run. Seeds "
         "of the same number start from the same weights and meet the same randomness."
     )
@@ -144,6 +143,6 @@ def files(directories):
 
 def settings(conditions, used):
     """Table of the fields that all conditions share, and of the versions used."""
-    shared = dataclasses.asdict(conditions[0]) | used
-    rows = [(name, str(shared[name])) for name in shared if name not in ("task", "algo")]
+    shared = [*dataclasses.asdict(conditions[0]).items(), *used.items()]
+    rows = [(name, str(value)) for name, value in shared if name not in ("task", "algo")]
     return Table("The config of all runs, and the versions they used.", ("field", "value"), rows)

@@ -51,11 +51,10 @@ th, td { text-align: left; vertical-align: top; padding: 0.3rem 1rem 0.3rem 0;
 th[scope=row] { position: sticky; left: 0; background: #fff; }
 .stacked td { white-space: normal; }
 .stacked td:nth-child(2) { font-weight: bold; }
-code { overflow-wrap: anywhere; }
 @media (max-width: 45rem) {
-  .stacked th[scope=col] { display: none; }
-  .stacked th, .stacked td { display: block; border: 0; padding: 0.1rem 0; }
   .stacked tr { display: block; border-top: 1px solid #bbb; padding: 0.5rem 0; }
+  .stacked tr:first-child { display: none; }
+  .stacked th, .stacked td { display: block; border: 0; padding: 0.1rem 0; }
   .stacked td::before { content: attr(data-name) ": "; color: #555; font-weight: normal; }
 }
 @media print { .wide { overflow: visible; } img { min-width: 0; } tr { break-inside: avoid; } }

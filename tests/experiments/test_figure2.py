@@ -1,6 +1,10 @@
 """`figure2` from the command line to the report, in smoke form."""
 
 import csv
+from collections import Counter
+
+import pytest
+from test_report import assert_readable, browse, needs_browser, outline
 
 from lvgts_np.cli import main
 from lvgts_np.training.config import ALGOS, TASKS
@@ -14,24 +18,69 @@ def figure2(out, *words):
     )
 
 
-def test_the_study_ends_with_a_report_and_resumes_to_the_same_bytes(tmp_path, capsys):
-    assert figure2(tmp_path) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
-    assert len(out.splitlines()) == len(TASKS) * len(ALGOS) + 1
-    folder = tmp_path / "figure2"
-    page = (folder / "report.html").read_text()
-    assert page.count("<img ") == 2
-    assert "truncated LM-SVG struggles to surpass" in page
-    with (folder / "claims.csv").open() as file:
-        verdicts = {row["id"]: row["verdict"] for row in csv.DictReader(file)}
-    assert verdicts["truncation"] == "reproduced"  # exactly no credit, trained or not
-    assert verdicts["maximum"] == "reproduced"
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out")
+    assert figure2(folder) == 0
+    return folder
+
+
+def verdicts(out):
+    with (out / "figure2/claims.csv").open(encoding="utf-8") as file:
+        return {row["id"]: row["verdict"] for row in csv.DictReader(file)}
+
+
+def test_claims_that_hold_by_construction_hold(out):
+    found = verdicts(out)
+    assert found["truncation"] == "reproduced"  # exactly no credit, trained or not
+    assert found["maximum"] == "reproduced"
+
+
+def test_the_report_opens_with_the_verdict_then_claims_then_pictures(out):
+    page = out / "figure2/report.html"
+    text = page.read_text(encoding="utf-8")
+    n = Counter(verdicts(out).values())
+    words = f"{n['reproduced']} reproduced, {n['partly']} partly, {n['not']} not."
+    marks = (
+        f"Of 10 claims of the paper: {words}",
+        "truncated LM-SVG struggles to surpass",
+        "<img ",
+    )
+    places = [text.index(mark) for mark in marks]
+    assert places == sorted(places)
+    maps = [alt for alt in outline(page).values("alt") if alt.startswith("Matrix of the credit")]
+    assert [alt.split(": ")[1] for alt in maps] == [
+        "dummy_amt, lvgts.", "dummy_amt, lm_svg.", "pendulum_amt, lvgts.", "pendulum_amt, lm_svg.",
+    ]  # fmt: skip
+    assert text.count("exactly 0 in 2 of 2 runs") == text.count("exactly 0 in 0 of 2 runs") == 2
+
+
+def test_the_report_links_to_the_tables_behind_it(out):
+    found = outline(out / "figure2/report.html")
+    links = [link for link in found.values("href") if not link.startswith("#")]
+    assert [link for link in links if not (out / "figure2" / link).exists()] == []
+    linked = {(out / "figure2" / link).resolve() for link in links}
+    tables = {*out.glob("figure2/*.csv"), *out.glob("*/*/*.csv")}
+    assert {path.resolve() for path in tables} - linked == set()
+
+
+@needs_browser
+def test_a_browser_shows_the_report_at_both_widths(out, tmp_path):
+    seen = browse(out / "figure2/report.html", tmp_path)
+    assert_readable(seen)
+    assert all(len(at["images"]) == 6 and min(at["images"]) > 0 for at in seen.values())
+
+
+def test_the_study_resumes_to_the_same_bytes(out, capsys):
+    folder = out / "figure2"
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
     for name in ("summary.json", "checkpoint.npz"):  # as if it had been cut off here
-        (tmp_path / "dummy_amt/lm_svg/seed_1" / name).unlink()
-    assert figure2(tmp_path) == 2
+        (out / "dummy_amt/lm_svg/seed_1" / name).unlink()
+    assert figure2(out) == 2
     assert "holds a run already" in capsys.readouterr().err
-    assert figure2(tmp_path, "--resume") == 0
+    assert figure2(out, "--resume") == 0
+    printed, err = capsys.readouterr()
+    assert err == ""
+    assert len(printed.splitlines()) == len(TASKS) * len(ALGOS) + 1
     after = {p.name: p.read_bytes() for p in folder.iterdir()}
     assert [name for name in before if before[name] != after[name]] == []
