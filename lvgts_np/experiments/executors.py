@@ -9,10 +9,8 @@ import threading
 
 SECONDS = 0.5  # between two calls of `watch`
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-UNGUARDED = (
-    "no process came as far as its work: put what starts them, in the script that was run, "
-    'under `if __name__ == "__main__":`'
-)
+KILLED = "a process was killed: out of memory? try fewer jobs"
+UNGUARDED = 'no process could start: put the call that trains under `if __name__ == "__main__":`'
 
 
 def run_all(work, tasks, executor, watch):
@@ -32,8 +30,7 @@ def run_all(work, tasks, executor, watch):
             future.cancel()
         raise
     except Exception as error:
-        # Dask names it as the cause of its own error.
-        for cause in (error, error.__cause__):
+        for cause in (error, error.__cause__):  # Dask's own error has it as its cause
             if isinstance(cause, ModuleNotFoundError):
                 reason = f"a worker cannot import lvgts_np ({cause}): pip install it there"
                 raise ChildProcessError(reason) from error
@@ -55,8 +52,7 @@ def local(jobs):
     try:
         yield executor
     except concurrent.futures.process.BrokenProcessPool as error:
-        killed = "a process was killed: out of memory? try fewer jobs"
-        raise ChildProcessError(killed if begun.value else UNGUARDED) from error
+        raise ChildProcessError(KILLED if begun.value else UNGUARDED) from error
     except KeyboardInterrupt:
         for process in multiprocessing.active_children():
             process.terminate()
@@ -68,10 +64,7 @@ def local(jobs):
 
 
 def stop_if_unguarded():
-    """End a process that only starts up, and so runs its parent's script a second time.
-
-    Python itself would print a traceback, but not before the script has touched its files.
-    """
+    """End a process that starts up by running its parent's script again, before it trains too."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise SystemExit(1)
 

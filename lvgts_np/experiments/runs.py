@@ -51,9 +51,8 @@ def train(
     with contextlib.ExitStack() as prepared:
         for directory, (left, _) in looks.items():
             prepared.enter_context(prepare(directory, left))
-        for directory, (left, _) in looks.items():
-            if force:
-                clear(directory, left)
+        for directory, (left, _) in looks.items() if force else ():
+            clear(directory, left)
     # From here each call locks the run directories that it writes to.
     calls, begun = [], 0
     for directory, config in conditions.items():
@@ -116,14 +115,15 @@ def group(left, jobs):
 
 
 def done(calls):
-    """Steps that the batches have logged, in all, from the last rows in timing.csv."""
-    total = 0
-    for config, batch, directory in calls:
-        files = [directory / f"seed_{seed}" / "timing.csv" for seed in batch]
-        rows = [file.read_text().splitlines()[1:] for file in files if file.exists()]
-        last = max((int(row[-1].split(",")[0]) for row in rows if row), default=0)
-        total += steps(config, last)
-    return total
+    """Steps that the batches have logged, in all."""
+    return sum(steps(c, max(logged(d / f"seed_{seed}") for seed in batch)) for c, batch, d in calls)
+
+
+def logged(path):
+    """Iterations by the last row in timing.csv; 0 without one, or while a worker clears it away."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int((path / "timing.csv").read_text().splitlines()[-1].split(",")[0])
+    return 0
 
 
 @contextlib.contextmanager

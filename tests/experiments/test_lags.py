@@ -89,7 +89,7 @@ def test_the_study_ends_with_a_curve_and_resumes_to_the_same_bytes(tmp_path, cap
 def test_both_algorithms_get_the_same_settings_but_the_algorithm(tmp_path, monkeypatch):
     monkeypatch.setattr(lags, "LAGS", (3,))
     cells = {}
-    monkeypatch.setattr(lags.runs, "run", lambda given, *_, **__: cells.update(given) or 1 / 0)
+    monkeypatch.setattr(lags.runs, "train", lambda given, *_, **__: cells.update(given) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
         main(["horizon", "--quiet", "--out", str(tmp_path)])
     lm_svg, lvgts = (cells[tmp_path / "horizon/lag_3" / algo] for algo in sorted(ALGOS))

@@ -517,3 +517,88 @@ def test_a_real_run_is_killed_and_goes_on(tmp_path):
     train(config, tmp_path / "whole")
     assert_same_run(config, tmp_path / "whole", out)
     assert (out / "dummy_amt/lvgts/credit.png").exists()
+
+
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(processes=True, **settings) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+CLIENT = """
+import sys
+
+sys.path.insert(0, {root!r})
+from pathlib import Path
+
+from distributed import Client
+from lvgts_np.experiments import runs
+from lvgts_np.training.config_file import load
+
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        conditions = {{"results/dummy_amt/lvgts": load(Path("config.json"))}}
+        executor = client.get_executor()
+        runs.run(conditions, range(3), jobs=2, executor=executor, quiet=True)
+"""
+
+
+@pytest.fixture
+def dask(tmp_path, request):
+    """Start a client of a cluster whose processes run in a directory of their own."""
+    pytest.importorskip("distributed")
+    (tmp_path / "cluster").mkdir()
+    (tmp_path / "cluster.py").write_text(CLUSTER)
+    (tmp_path / "client.py").write_text(CLIENT.format(root=str(ROOT)))
+    env = os.environ | {"PYTHONPATH": str(ROOT) if request.param else ""}
+    cluster = subprocess.Popen(
+        [sys.executable, tmp_path / "cluster.py"], cwd=tmp_path / "cluster", env=env, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = cluster.stdout.readline().strip()
+    yield lambda: subprocess.Popen(
+        [sys.executable, "client.py", address], cwd=tmp_path, text=True,
+        env=os.environ | {"PYTHONPATH": ""}, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    cluster.communicate(timeout=60)
+
+
+@pytest.mark.parametrize("dask", [True], indirect=True)
+def test_dask_goes_on_writing_alone_after_its_client_is_interrupted(tmp_path, dask, capsys):
+    config, out = (
+        preset("dummy_amt", **{**TINY, "hidden": 64, "episodes": 1600}),
+        tmp_path / "results",
+    )
+    save(config, tmp_path / "config.json")
+    client, give_up = dask(), time.monotonic() + 60.0
+    while len(list(out.rglob("checkpoint.npz"))) < 3 and time.monotonic() < give_up:
+        time.sleep(0.01)
+    client.send_signal(signal.SIGINT)
+    program = [sys.executable, ROOT / "run.py", "--config", tmp_path / "config.json", "--out", out]
+
+    def resume():
+        words = ["--seeds", "3", "--quiet", "--resume"]
+        return subprocess.run([*program, *words], capture_output=True, text=True, timeout=120)
+
+    ended = resume()
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert f"another run is writing to {out}" in ended.stderr
+    assert "KeyboardInterrupt" in client.communicate(timeout=60)[1]
+    while ended.returncode == 2 and time.monotonic() < give_up:
+        time.sleep(0.5)
+        ended = resume()
+    assert (ended.returncode, ended.stderr) == (0, "")
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", out)
+    assert list((tmp_path / "cluster").rglob("*.csv")) == []
+
+
+@pytest.mark.parametrize("dask", [False], indirect=True)
+def test_dask_workers_without_the_package_are_named(tmp_path, dask):
+    save(tiny(), tmp_path / "config.json")
+    said = dask().communicate(timeout=60)[1]
+    assert "ChildProcessError: a worker cannot import lvgts_np (No module named 'lvgts_np'" in said

@@ -1,8 +1,10 @@
 """The command line end to end: what a run leaves on disk."""
 
 import csv
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import Executor, Future
@@ -25,7 +27,7 @@ FOLDER_FILES = {
     "config.json", "versions.json", "log.csv", "summary.json", "checkpoint.npz", "timing.csv",
     "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv",
 }  # fmt: skip
-PICTURES = {"learning_curve", "attention", "credit", "episode"}
+PICTURES = {"learning_curve", "attention", "credit", "credit_flow", "episode"}
 LOG = (
     "iteration,episodes,return_recall,return_total,eval_return_recall,eval_return_total,"
     "loss_reward,loss_decoder,loss_transition,attention_remember,credit_early,credit_recall"
@@ -290,7 +292,7 @@ def test_a_file_that_another_job_replaces_spoils_only_the_pictures(
     def draw(directory, like):
         raise error
 
-    monkeypatch.setattr(runs.train_plots, "draw", draw)
+    monkeypatch.setattr(runs.run_plots, "draw", draw)
     assert smoke(tmp_path) == 0
     assert capsys.readouterr().err == f"pictures not drawn: {error}\n"
 
@@ -340,3 +342,41 @@ def test_several_cells_share_one_pool(tmp_path):
         (alone,) = runs.train({tmp_path / f"alone_{n}": settings}, [0, 1], quiet=True)
         assert [n | {"wall_s": 0} for n in together[n]] == [n | {"wall_s": 0} for n in alone]
         assert (folder / "learning_curve.png").exists()
+
+
+CLUSTER = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text(encoding="utf-8")
+
+
+def test_the_job_array_of_the_docs_and_its_collecting_run(tmp_path, capsys):
+    array, collect = re.findall(r"^python run.py (.*)$", CLUSTER, re.MULTILINE)
+    tiny = ["--out", str(tmp_path), "--smoke", "--set", "H=4", "hidden=8", "episodes=16"]
+    for seed in range(2):
+        words = array.replace("$SLURM_ARRAY_TASK_ID", str(seed)).split()
+        assert main([*words, *tiny]) == 0
+    assert main([*collect.replace("--seeds 20", "--seeds 2").split(), *tiny]) == 0
+    lines = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [f"dummy_pmt lvgts seed {seed}" for seed in (0, 1, 0, 1)]
+
+
+@pytest.mark.parametrize("library", ["distributed", "mpi4py"])
+def test_the_examples_of_the_docs_train(tmp_path, library):
+    if importlib.util.find_spec(library) is None:
+        pytest.skip(f"no {library} here")
+    (example,) = [
+        code for code in re.findall(r"```python\n(.*?)```", CLUSTER, re.DOTALL) if library in code
+    ]
+    small = example.replace("(20)", "(2)").replace('_pmt"', '_pmt", H=4, **SMOKE')
+    small = "from lvgts_np.training.config import SMOKE\n" + small
+    if library == "distributed":  # a cluster of this machine in place of the address
+        small = "from distributed import LocalCluster\n" + small.replace(
+            '"tcp://scheduler:8786"',
+            "LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)",
+        )
+    (tmp_path / "train.py").write_text(small)
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    program = [sys.executable, "train.py"]
+    if library == "mpi4py":
+        program = ["mpiexec", "-n", "3", sys.executable, "-m", "mpi4py.futures", "train.py"]
+    subprocess.run(program, cwd=tmp_path, env=env, check=True, timeout=120)
+    for seed in range(2):
+        assert (tmp_path / f"results/dummy_pmt/lvgts/seed_{seed}/summary.json").exists()

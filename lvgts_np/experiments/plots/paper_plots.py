@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from lvgts_np.experiments.plots import style
@@ -159,7 +160,7 @@ def draw_bounds(ax, last):
     optimal, myopic, lower = (last[name][0] for name in BOUNDS)
     without_credit = "floor_return" if myopic > optimal - 1e-3 else "myopic_return"
     note = {"xytext": (-3, 2), "textcoords": "offset points", "ha": "right", "fontsize": 7.5}
-    note |= {"bbox": {"fc": "white", "alpha": 0.8, "lw": 0, "pad": 0.5}, "zorder": 7}
+    note["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
     for name in ("max_return", without_credit):
         y = last[name][0]
         ax.axhline(y, color="black", lw=0.9, ls=style.DASHES[name], zorder=2)
