@@ -38,7 +38,7 @@ def nothing_here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """A stand-in for the module that trains: `calls` holds what arrived, `answer` what it returns."""
+    """A stand-in for the module that trains: `calls` holds what arrived."""
     fake = types.SimpleNamespace(calls=[], answer=summary)
 
     def train(config, seeds, out, force=False, quiet=False, jobs=1, resume=False, parity=True):
