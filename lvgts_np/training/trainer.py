@@ -118,15 +118,9 @@ class Trainer:
 
     def credit(self, inferred, cotangents):
         """Credit of every action for weighted sums of predicted rewards, see `paper.credit`."""
-        return self.backend.credit(
-            self.phi,
-            self.theta,
-            inferred,
-            self.config.a_max,
-            self.config.rollout,
-            cotangents,
-            self.buffers,
-        )
+        c = self.config
+        args = self.phi, self.theta, inferred, c.a_max, c.rollout, cotangents, self.buffers
+        return self.backend.credit(*args)
 
     def _collect(self):
         c = self.config

@@ -259,7 +259,7 @@ def test_the_largest_are_those_of_a_stable_sort(seed, M, K):
 
 
 def check_seeds_are_independent(case, dtype, tie=False):
-    """A seed in a stack, alone, and with old numbers in the buffers: the same bits."""
+    """A seed in a batch, alone, and with old numbers in the buffers: the same bits."""
     phi, data = model_problem(case, dtype)
     _, theta, inferred = random_replay(case, case.rng)
     theta, inferred = cast(theta, dtype), of_inferred(inferred, lambda x: x.astype(dtype))
@@ -267,7 +267,7 @@ def check_seeds_are_independent(case, dtype, tie=False):
         phi["b.W"][:-1] = 0.0
     buffers = Buffers()
     for _ in range(2):
-        stacked = adjoint_losses(phi, data, case, buffers)
+        together = adjoint_losses(phi, data, case, buffers)
         improved = adjoint_return(phi, theta, inferred, case, buffers)
     for s in range(case.S):
         one = slice(s, s + 1)
@@ -275,15 +275,15 @@ def check_seeds_are_independent(case, dtype, tie=False):
         alone = adjoint_losses(mine, [x[:, one].copy() for x in data], case)
         noise = of_inferred(inferred, lambda x: x[one].copy())  # noqa: B023
         improved_alone = adjoint_return(mine, pi, noise, case)
-        assert onp.array_equal(onp.stack(stacked[0])[:, one], onp.stack(alone[0]))
+        assert onp.array_equal(onp.stack(together[0])[:, one], onp.stack(alone[0]))
         assert onp.array_equal(improved[0][one], improved_alone[0])
-        for many, single in ((stacked[1], alone[1]), (improved[1], improved_alone[1])):
+        for many, single in ((together[1], alone[1]), (improved[1], improved_alone[1])):
             assert [n for n in single if not onp.array_equal(many[n][one], single[n])] == []
 
 
 @HALF
 @given(cases(S=st.sampled_from([3, 5]), scale=0.5), st.sampled_from(["f4", "f8"]), st.booleans())
-def test_a_seed_alone_and_in_a_stack_has_the_same_bits(case, dtype, tie):
+def test_a_seed_alone_and_in_a_batch_has_the_same_bits(case, dtype, tie):
     check_seeds_are_independent(case, dtype, tie)
 
 

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-MARGIN, SPREAD, LOG_STD = 1e-3, 0.05, (-1.0, 1.0)
+MARGIN, MIN_NOISE_SCALE, LOG_STD = 1e-3, 0.05, (-1.0, 1.0)
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Learner:
-    """Model and policy of a stack of seeds; parameters come and go as flat dicts of arrays.
+    """Model and policy of a batch of seeds; parameters come and go as flat dicts of arrays.
 
     c has k, N, alphas, a_max, model_lr, policy_lr, clip_norm. float64 needs `jax.enable_x64`.
     """
@@ -197,9 +197,9 @@ def model_losses(phi, o, a, r, N, k):
     loss_reward = half_square(reward(phi, h, a) - flatten_time(r))
     loss_decoder = half_square(mlp(phi, "d", flatten_time(h)) - flatten_time(o))
     x = jnp.concatenate((jax.lax.stop_gradient(h[:-1]), a[:-1]), axis=-1)
-    mean, spread = jnp.split(mlp(phi, "f", flatten_time(x)), 2, axis=-1)
+    mean, mae = jnp.split(mlp(phi, "f", flatten_time(x)), 2, axis=-1)
     error = mean - flatten_time(q)
-    off = spread - jnp.abs(jax.lax.stop_gradient(error))
+    off = mae - jnp.abs(jax.lax.stop_gradient(error))
     return loss_reward, loss_decoder, half_square(error) + half_square(off)
 
 
@@ -219,8 +219,8 @@ def infer(phi, theta, o, a, u, N, k):
     x = jnp.concatenate((h[:-1], a[:-1]), axis=-1)
     mean, log_std = jnp.split(mlp(theta, "pi", h), 2, axis=-1)
     eta = (u - mean) / jnp.exp(jnp.clip(log_std, *LOG_STD))
-    q_hat, spread = jnp.split(mlp(phi, "f", x), 2, axis=-1)
-    return h[0], w, (q - q_hat) / jnp.maximum(spread, SPREAD), eta
+    q_hat, mae = jnp.split(mlp(phi, "f", x), 2, axis=-1)
+    return h[0], w, (q - q_hat) / jnp.maximum(mae, MIN_NOISE_SCALE), eta
 
 
 def imagined_return(theta, phi, inferred, a_max, N):
@@ -236,8 +236,8 @@ def imagined_return(theta, phi, inferred, a_max, N):
             break
         h_m = jnp.sum(w[t + 1][..., None] * jnp.stack(h_hat), axis=0)
         x = jnp.concatenate((carry, a_hat[t]), axis=-1)
-        q, spread = jnp.split(mlp(phi, "f", x), 2, axis=-1)
-        q += jnp.maximum(spread, SPREAD) * xi[t]
+        q, mae = jnp.split(mlp(phi, "f", x), 2, axis=-1)
+        q += jnp.maximum(mae, MIN_NOISE_SCALE) * xi[t]
         h_hat.append(latent(phi, q, h_m))
         carry = jax.lax.stop_gradient(h_hat[-1]) if (t + 1) % N == 0 else h_hat[-1]
     return jnp.sum(reward(phi, jnp.stack(carries), jnp.stack(a_hat))) / h_0.shape[0]

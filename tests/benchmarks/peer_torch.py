@@ -8,12 +8,12 @@ split in two instead of its input joined, and blocks of seeds.
 
 import torch
 
-MARGIN, SPREAD, LOG_STD = 1e-3, 0.05, (-1.0, 1.0)
+MARGIN, MIN_NOISE_SCALE, LOG_STD = 1e-3, 0.05, (-1.0, 1.0)
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 
 class Learner:
-    """Model and policy of a stack of seeds; parameters come and go as flat dicts of arrays.
+    """Model and policy of a batch of seeds; parameters come and go as flat dicts of arrays.
 
     c has k, N, alphas, a_max, model_lr, policy_lr, clip_norm.
     """
@@ -168,9 +168,9 @@ def model_losses(phi, o, a, r, N, k):
     loss_reward = half_square(reward(phi, torch.cat((h, a), dim=-1)) - flatten_time(r))
     loss_decoder = half_square(mlp(phi, "d", h) - flatten_time(o))
     x = torch.cat((h[:, :-B].detach(), a[:, :-B]), dim=-1)
-    mean, spread = mlp(phi, "f", x).chunk(2, dim=-1)
+    mean, mae = mlp(phi, "f", x).chunk(2, dim=-1)
     error = mean - q
-    off = spread - error.detach().abs()
+    off = mae - error.detach().abs()
     return loss_reward, loss_decoder, half_square(error) + half_square(off)
 
 
@@ -189,8 +189,8 @@ def infer(phi, theta, o, a, u, N, k):
     h, q, reads = encode(phi, o, a, N, k)
     tall_h = torch.cat(h, dim=1)
     x = torch.cat((tall_h[:, :-B], flatten_time(a)[:, :-B]), dim=-1)
-    q_hat, spread = mlp(phi, "f", x).chunk(2, dim=-1)
-    xi = (torch.cat(q[1:], dim=1) - q_hat) / spread.clamp(min=SPREAD)
+    q_hat, mae = mlp(phi, "f", x).chunk(2, dim=-1)
+    xi = (torch.cat(q[1:], dim=1) - q_hat) / mae.clamp(min=MIN_NOISE_SCALE)
     mean, log_std = mlp(theta, "pi", tall_h).chunk(2, dim=-1)
     eta = (flatten_time(u) - mean) / log_std.clamp(*LOG_STD).exp()
     xi = xi.view(S, T - 1, B, -1).unbind(1)
@@ -209,8 +209,8 @@ def imagined_return(theta, phi, inferred, a_max, N):
             break
         w, best = reads[t + 1]
         h_m = (w[..., None] * pick(h_hat, best)).sum(dim=-2)
-        q, spread = mlp(phi, "f", torch.cat((carry, a_hat[t]), dim=-1)).chunk(2, dim=-1)
-        h_hat.append(latent(phi, q + spread.clamp(min=SPREAD) * xi[t], h_m))
+        q, mae = mlp(phi, "f", torch.cat((carry, a_hat[t]), dim=-1)).chunk(2, dim=-1)
+        h_hat.append(latent(phi, q + mae.clamp(min=MIN_NOISE_SCALE) * xi[t], h_m))
         carry = h_hat[-1].detach() if (t + 1) % N == 0 else h_hat[-1]
     return rewards(phi, h_hat, a_hat, N).sum(dim=(1, 2)) / h_0.shape[1]
 

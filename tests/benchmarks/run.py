@@ -49,7 +49,7 @@ PARTS = ("collect", "model", "policy")
 
 
 class Iteration:
-    """A stack of seeds under one engine; a call is one training iteration -> seconds by part."""
+    """A batch of seeds under one engine; a call is one training iteration -> seconds by part."""
 
     def __init__(self, engine, dtype, S):
         self.c, self.task = settings(), make_task(settings().config)

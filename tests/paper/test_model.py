@@ -31,7 +31,7 @@ MAPS = {
     "mlp": lambda x, case: nets.mlp(x, "d", x["h_t"]),
     "decode": lambda x, case: model.decode(x, x["h_t"]),
     "predict mean": lambda x, case: model.predict(x, x["h_t"], x["a_t"])[0],
-    "predict spread": lambda x, case: model.predict(x, x["h_t"], x["a_t"])[1],
+    "predict mae": lambda x, case: model.predict(x, x["h_t"], x["a_t"])[1],
     "noise_scale": lambda x, case: model.noise_scale(x["h_t"]),
     "latent": lambda x, case: model.latent(x, x["h_t"], x["h_m"], x["rho_t"]),
     "transition": lambda x, case: model.transition(
@@ -74,15 +74,15 @@ def check_maps(case):
         p = naive.seed_of({n: v for n, v in x.items() if "." in n}, s)
         names = ("h_t", "h_m", "a_t", "eta_t", "xi_t", "rho_t")
         h, h_m, a, eta, xi, rho = (x[n][s, b].tolist() for n in names)
-        q_hat, spread = naive.predict(p, h, a)
-        noise = [naive.scale(x) * y for x, y in zip(spread, xi, strict=True)]
+        q_hat, mae = naive.predict(p, h, a)
+        noise = [naive.scale(x) * y for x, y in zip(mae, xi, strict=True)]
         mean, std = naive.policy(p, h)
         action, u = naive.act(p, h, eta, A_MAX)
         expected = {
             "mlp": naive.mlp(p, "d", h),
             "decode": naive.mlp(p, "d", h),
             "predict mean": q_hat,
-            "predict spread": spread,
+            "predict mae": mae,
             "noise_scale": [naive.scale(x) for x in h],
             "latent": naive.latent(p, h, h_m, rho),
             "transition": naive.latent(p, list(onp.add(q_hat, noise)), h_m, rho),

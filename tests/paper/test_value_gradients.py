@@ -148,7 +148,7 @@ def replayed_locals(phi, theta, inferred):
     return local
 
 
-def blame(local, i, N, transitions):
+def credit_by_rule(local, i, N, transitions):
     """∂G/∂a_i by A.1's recursion where the step behind i sees transitions(i+1) of them."""
     if i + 1 == len(local) or (i + 1) % N == 0:
         return local[i].dr_da
@@ -163,7 +163,7 @@ def test_algorithm_1_sees_only_the_transitions_left_in_the_block(case):
     local = replayed_locals(phi, theta, inferred)
     size = onp.max(onp.abs(C))
     for i in range(case.T):
-        expected = blame(local, i, case.N, lambda t: case.N - 1 - t % case.N)
+        expected = credit_by_rule(local, i, case.N, lambda t: case.N - 1 - t % case.N)
         onp.testing.assert_allclose(C[i, 0, 0], expected, rtol=0, atol=1e-11 * size)
 
 
@@ -173,5 +173,5 @@ def test_no_sliding_window_is_algorithm_1():
     C = credit.credit(phi, theta, inferred, A_MAX, case.rollout, onp.ones((1, case.T)))[0]
     local = replayed_locals(phi, theta, inferred)
     for n in range(case.T):
-        window = [blame(local, i, case.T, lambda t, n=n: n) for i in range(case.T)]
+        window = [credit_by_rule(local, i, case.T, lambda t, n=n: n) for i in range(case.T)]
         assert onp.max(onp.abs(C[:, 0, 0] - onp.stack(window))) > 1e-3

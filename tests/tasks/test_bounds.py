@@ -60,8 +60,8 @@ def test_the_myopic_oracle_attains_the_myopic_line(changes):
 def test_the_readings_numbers():
     amt, pmt = Task("dummy_amt"), Task("dummy_pmt")
     assert max_return(amt) == max_return(pmt)
-    for a_max, ceiling in [(1.0, 1.397), (2.0, 1.954), (3.0, 1.998)]:
-        assert round(max_return(Task("dummy_amt", a_max=a_max)), 3) == ceiling
+    for a_max, optimal in [(1.0, 1.397), (2.0, 1.954), (3.0, 1.998)]:
+        assert round(max_return(Task("dummy_amt", a_max=a_max)), 3) == optimal
     assert round(myopic_return(amt), 2) == 1.28
     assert round(float(bounds.recall_return(amt, np.zeros(2))), 2) == 1.00
     assert floor_return(amt) == -2.0

@@ -1,4 +1,4 @@
-"""A seed's numbers are the same to the last bit, alone or in a stack, in both precisions."""
+"""A seed's numbers are the same to the last bit, alone or in a batch, in both precisions."""
 
 import autograd.numpy as np
 import numpy as onp
@@ -57,15 +57,17 @@ def check_seeds_are_independent(case, dtype):
     cast = lambda params: {n: x.astype(dtype) for n, x in params.items()}  # noqa: E731
     phi, theta = (cast(params) for params in random_model(case, rng))
     episode = [x.astype(dtype) for x in random_episode(case, rng)]
-    stacked, stacked_credit = everything(phi, theta, episode, case)
-    assert {x.dtype for x in (*stacked.values(), stacked_credit)} == {onp.dtype(dtype)}
+    together, credit_together = everything(phi, theta, episode, case)
+    assert {x.dtype for x in (*together.values(), credit_together)} == {onp.dtype(dtype)}
     for s in range(case.S):
         one = slice(s, s + 1)
         mine = [{name: x[one].copy() for name, x in params.items()} for params in (phi, theta)]
         alone, alone_credit = everything(*mine, [x[:, one].copy() for x in episode], case)
-        differ = [name for name in stacked if not onp.array_equal(stacked[name][one], alone[name])]
+        differ = [
+            name for name in together if not onp.array_equal(together[name][one], alone[name])
+        ]
         assert differ == []
-        assert onp.array_equal(stacked_credit[:, :, one], alone_credit)
+        assert onp.array_equal(credit_together[:, :, one], alone_credit)
 
 
 @pytest.mark.parametrize("dtype", [onp.float32, onp.float64])

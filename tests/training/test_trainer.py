@@ -35,12 +35,12 @@ def test_a_seed_learns_the_same_alone_and_in_a_stack_to_the_last_bit(task, algo,
         task, algo=algo, grad=grad, dtype=dtype, hidden=64, model_batch=128, model_steps=1
     )
     alone, rows_alone = learn(config, [7])
-    stacked, rows_stacked = learn(config, [3, 7, 11])
-    assert of_seed(rows_alone, 0) == of_seed(rows_stacked, 1)
+    together, rows_together = learn(config, [3, 7, 11])
+    assert of_seed(rows_alone, 0) == of_seed(rows_together, 1)
     for name in alone.phi:
-        assert np.array_equal(alone.phi[name][0], stacked.phi[name][1])
+        assert np.array_equal(alone.phi[name][0], together.phi[name][1])
     for name in alone.theta:
-        assert np.array_equal(alone.theta[name][0], stacked.theta[name][1])
+        assert np.array_equal(alone.theta[name][0], together.theta[name][1])
 
 
 @pytest.mark.parametrize("algo", ALGOS)
