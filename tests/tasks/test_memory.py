@@ -31,7 +31,7 @@ def tasks(draw, names=TASKS):
 
 
 def draw_stacked(task, seed, lead, B):
-    """Noise of prod(lead) seeds, with leading axes (*lead, B, ...), and actions (T, *lead, B, 1)."""
+    """Noise of prod(lead) seeds, axes (*lead, B, ...), and actions (T, *lead, B, 1)."""
     draws = [task.draw(np.random.default_rng([seed, s]), B) for s in range(int(np.prod(lead)))]
     noise = {
         key: np.stack([d[key] for d in draws]).reshape(*lead, *draws[0][key].shape)
