@@ -83,7 +83,7 @@ def imagine(phi, theta, inferred, a_max, shortcut, buffers):
 
 
 def attended(w, T):
-    """Non-zero weights (K, S, B) of w_t (S, B, t), K their most in an episode, and flat indices."""
+    """Non-zero weights (K, S, B) of w_t (S, B, t), K at most in an episode, and flat indices."""
     K = np.count_nonzero(w, axis=-1).max(initial=0)
     best = np.argsort(w, axis=-1).transpose(2, 0, 1)[w.shape[-1] - K :]
     w = np.take_along_axis(w.transpose(2, 0, 1), best, axis=0)
@@ -107,7 +107,7 @@ def replay(nets, inferred, reads, a_max, buffers):
     """Replay under the current policy. [Alg. 1, lines 10-17]
 
     â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,
-    ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t) = tanh(q + MLP(q, h_m) + ρ_t),
+    ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t, ρ_t) = tanh(q + MLP(q, h_m) + ρ_t),
     q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
 
     h_m = Σ_i w_{t+1}[i] ĥ_i, `attended` at t+1 in reads; 0 where reads is None (LM-SVG).
@@ -152,6 +152,8 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, N, store, buffers):
 
     λ_ĥ_t = [N ∤ t] (∂r̂ + λ_q_{t+1} ∂q_{t+1}/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
 
+    With store "after" it is 0 where N | t.
+
     lambda_x_r (S, T, B, H+A) (in/out) enters with the rewards' derivatives with respect to
     (ĥ_t, â_t), and is left with the return's: â_t's part is its credit. Returns λ_v and λ of the
     output of pi, in buffers.
@@ -183,8 +185,8 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, N, store, buffers):
         lambda_u = lambda_a * du[:, t]  # â_t = a_max tanh(u_t / a_max)
         np.multiply(np.tile(lambda_u, 2), du_dout[:, t], out=lambda_out[:, t])  # u_t = μ + σ η_t
         mlp_adjoint(nets["pi"], v_pi[:, t], lambda_out[:, t], lambda_v_pi[:, t])
-        if t % N != 0:  # the truncation: else the carry was detached
+        if t % N != 0:  # the truncation: the carry was detached where N divides t
             lambda_h[:, t] += lambda_h_t + np.matmul(lambda_v_pi[:, t], W_pi.mT)
-        elif store == "after":  # and the memory got what was detached
+        elif store == "after":  # the memory holds the detached latent too
             lambda_h[:, t] = 0.0
     return lambda_v_pi, lambda_out

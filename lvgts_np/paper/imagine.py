@@ -30,14 +30,14 @@ class Inferred(NamedTuple):
     h_0: onp.ndarray  # (S, B, H), first latent
     w: list  # w_t (S, B, t), the real attention, t = 0..T-1
     xi: list  # ξ_t (S, B, H), transition noise, t = 0..T-2
-    rho: list  # ρ_t (S, B, H), the part of the memory's term that f lacks: 0 for LVGTS
+    rho: list  # ρ_t (S, B, H), the memory's term in the latent less that in f: 0 for LVGTS
     eta: list  # η_t (S, B, A), policy noise, t = 0..T-1
 
 
 def infer(phi, theta, o, a, u, encoder, shortcut):
     """Noise under which model and policy reproduce a real trajectory. [Alg. 1, line 14]
 
-    ξ_t = (q_{t+1} - q̂_{t+1}) / max(σ_{t+1}, 0.05),    η_t = (u_t - μ(h_t)) / σ(h_t)
+    ξ_t = (q_{t+1} - q̂_{t+1}) / max(σ_{t+1}, 0.05),    η_t = (u_t - μ(h_t)) / σ_π(h_t)
 
     o (T, S, B, O), a and pre-squash u (T, S, B, A); encoder holds the keyword arguments of
     `encode`; shortcut is True for LVGTS, False for LM-SVG.
@@ -63,19 +63,19 @@ def infer(phi, theta, o, a, u, encoder, shortcut):
 
 
 def transition_read(shortcut):
-    """Memory read of the transition: all that LVGTS and LM-SVG differ by. [§3.1, §3.2]"""
+    """Memory read of the transition, the one switch between LVGTS and LM-SVG. [§3.1, §3.2]"""
     return read if shortcut else read_nothing
 
 
 def replay(phi, pi, inferred, N, shortcut, store="before"):
     """Replay under the current policy, gradients cut every N steps. [Alg. 1, lines 10-23]
 
-    â_t = π(ĥ_t, η_t),   r̂_t = r(ĥ_t, â_t),   ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t)
+    â_t = π(ĥ_t, η_t),   r̂_t = r(ĥ_t, â_t),   ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t, ρ_t)
 
     pi(h_t, t) is the policy with its noise; shortcut is True for LVGTS, False for LM-SVG; store,
     "before" or "after", says if a latent enters the memory before or after its detach.
     Returns lists over t: r̂_t (S, B, 1), ĥ_t (S, B, H), â_t (S, B, A).
-    Line numbers are those of Algorithm 1, one a statement.
+    Line numbers are those of Algorithm 1, one per statement.
     """
     if store not in ("before", "after"):
         raise ValueError(f"unknown store {store!r}")
@@ -92,10 +92,10 @@ def replay(phi, pi, inferred, N, shortcut, store="before"):
         h_m = transition_read(shortcut)(inferred.w[t + 1], memory)  # line 15
         xi_t, rho_t = inferred.xi[t], inferred.rho[t]
         h_hat.append(transition(phi, carry, h_m, a_hat[t], xi_t, rho_t))  # line 17
-        # DEVIATION: Algorithm 1 counts from 1; 0-based, the states 4, 8, 12 are cut for N = 4, and
+        # DEVIATION: Algorithm 1 counts from 1; 0-based, the latents 4, 8, 12 are cut for N = 4, and
         # the carry that line 20 calls h_t is h_{t+1}. (M8)
         carry = detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]  # lines 19-21
-        # DEVIATION: line 22 stores what line 20 detached; a shortcut to such a state would carry
+        # DEVIATION: line 22 stores what line 20 detached; a shortcut to such a latent would carry
         # no gradient, so the memory keeps its graph. (M8)
         memory = append(memory, h_hat[t + 1] if store == "before" else carry)  # line 22
     return r_hat, h_hat, a_hat

@@ -8,7 +8,7 @@ from lvgts_np.paper.model import decode, encode, predict, reward
 
 
 def model_losses(phi, o, a, r, encoder):
-    """Reward, decoder and transition loss, each one number a seed. [A.2]
+    """Reward, decoder and transition loss, each one number per seed. [A.2]
 
     L_rew = ½ [r(h_t, a_t) - r_t]²
     L_decoder = ½ |d(h_t) - o_t|²

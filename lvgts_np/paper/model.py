@@ -1,8 +1,8 @@
 """Encoder b, decoder d, transition f, reward model r and policy π. [Eq. 2, Eq. 3]
 
 Parameters are flat dicts of arrays with a leading seed axis: phi holds the model ("b.q", "b.W",
-"b.c", "d", "f", "r"), theta the policy ("pi"). What has no recurrence may be called with all time
-steps at once, as one batch `flatten_time` made.
+"b.c", "d", "f", "r"), theta the policy ("pi"). Networks without recurrence may be called with all
+time steps at once, as one batch that `flatten_time` makes.
 """
 
 import autograd.numpy as np
@@ -24,7 +24,7 @@ def encode_step(phi, oa_t, h_tm1, memory, k, rule):
     k and rule as in `topk_weights`. Returns h_t (S, B, H), w_t (S, B, t) and q_t (S, B, H).
     """
     q_t = mlp(phi, "b.q", np.concatenate((oa_t, h_tm1), axis=-1))
-    # DEVIATION: Algorithm 2 lets i run to t; a state cannot attend itself before it exists. (M6)
+    # DEVIATION: Algorithm 2 lets i run to t; no latent is attended to before it exists. (M6)
     if memory is None:
         w_t, h_m = onp.zeros(h_tm1.shape[:-1] + (0,)), onp.zeros_like(h_tm1)
     else:
@@ -62,8 +62,8 @@ def encode(phi, o, a, N, k, rule="paper"):
     a_tm1 = onp.zeros_like(a[0])
     h_tm1 = onp.zeros(o[0].shape[:-1] + (phi["b.W"].shape[-1],), dtype=o[0].dtype)
     for t in range(len(o)):
-        # UNSPECIFIED: whether §4.2's truncation also holds for the encoder; it does, in phase
-        # with Algorithm 1's detach, and this is what makes the attention look back. (M3)
+        # UNSPECIFIED: whether §4.2's truncation also holds for the encoder; it does, before the
+        # latents that the replay cuts after, and so the attention has to look back. (M3)
         if t % N == 0:
             h_tm1 = detach(h_tm1)
         oa_t = np.concatenate((o[t], a_tm1), axis=-1)
@@ -104,16 +104,16 @@ def noise_scale(mae):
 def transition(phi, h_t, h_m, a_t, xi_t, rho_t):
     """Latent transition f, with memory read and noise. [§3.2]
 
-    ĥ_{t+1} = f(ĥ_t, ĥ_m^{t+1}, a_t, ξ_t) = tanh(q + MLP(q, ĥ_m^{t+1}) + ρ_t),
+    ĥ_{t+1} = f(ĥ_t, ĥ_m^{t+1}, a_t, ξ_t, ρ_t) = tanh(q + MLP(q, ĥ_m^{t+1}) + ρ_t),
     q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
 
     a_t is (S, B, A), all others and what is returned (S, B, H).
     """
     # UNSPECIFIED: what f is made of. It predicts the query and reads the memory as the encoder
     # does: an MLP of (h, h_m, a) learns a mean over the next observation, and its derivative with
-    # respect to h_m loses most of a recall reward's credit. The noise is scaled by what the action
-    # makes of it: added as it is, a clearer look would have shown the same, and have been worth
-    # less. (M9)
+    # respect to h_m loses most of a recall reward's credit. The noise is scaled by the predicted
+    # error: with unscaled noise a replayed action that makes o_m clearer would leave the error of
+    # the observation as it was, and be credited with less. (M9)
     mean, mae = predict(phi, h_t, a_t)
     return latent(phi, mean + noise_scale(mae) * xi_t, h_m, rho_t)
 
@@ -167,11 +167,11 @@ def init_model(rng, O, A, H, hidden, combine="mlp", actions=0.3, recurrence=1.5)
     """
     if combine not in ("mlp", "add"):
         raise ValueError(f"unknown combine {combine!r}")
-    # UNSPECIFIED: the initial weights. They decide if attention forms on the steps that saw
-    # something, or on later ones that copied it, which makes the shortcut two hops long. So keys
-    # start as minus the query, which looks at what is least like now; copies fade where the
-    # recurrence is strong and the memory's branch starts small; and steps that saw nothing look
-    # alike where actions weigh little. (M1)
+    # UNSPECIFIED: the initial weights. They decide whether attention forms on the steps that
+    # observed o_m or on later ones that copied it, which makes the shortcut two hops long. So keys
+    # start as minus the latent, and attention on the latents least like the query; copies are
+    # overwritten where the recurrence is strong and the memory's term starts small; and steps
+    # without observation have like latents where actions weigh little. (M1)
     phi = init_mlp(rng, "b.q", O + A + H, hidden, H)
     phi["b.q.W1"] *= onp.repeat([1.0, actions, recurrence], [O, A, H])[:, None]
     phi["b.W"] = 0.1 * rng.standard_normal((1, H, H)) / onp.sqrt(H) - onp.eye(H)

@@ -39,7 +39,7 @@ def attention_share(w, t1, t2):
 
 
 def credit_rms(C, t1):
-    """Root mean square credit of the remember actions, one number a cotangent and seed.
+    """Root mean square credit of the remember actions, one number per cotangent and seed.
 
     C (P, T, S, B, A) as `credit` gives it; returns (P, S).
     """

@@ -1,4 +1,4 @@
-"""Adam and gradient clipping, each seed on its own: (S, P), P numbers a seed."""
+"""Adam and gradient clipping, each seed on its own: (S, P), P numbers per seed."""
 
 from typing import NamedTuple
 

@@ -34,7 +34,7 @@ class ReplayBuffer:
         self.capacity, self.size, self.next = shapes[0][2], 0, 0
 
     def add(self, *columns):
-        """Append episodes: arrays (T, S, B, features), one a ring."""
+        """Append episodes: arrays (T, S, B, features), one per ring."""
         B = columns[0].shape[2]
         slots = (self.next + np.arange(B)) % self.capacity
         for ring, x in zip(self.columns, columns, strict=True):
@@ -43,7 +43,7 @@ class ReplayBuffer:
         self.size = min(self.size + B, self.capacity)
 
     def sample(self, rngs, B):
-        """Columns of B episodes of each seed, uniform with replacement, one generator a seed."""
+        """Columns of B episodes of each seed, uniform with replacement, one generator per seed."""
         index = np.stack([rng.integers(self.size, size=B) for rng in rngs])  # (S, B)
         seed = np.arange(len(rngs))[:, None]
         return [ring[:, seed, index] for ring in self.columns]

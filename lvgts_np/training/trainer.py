@@ -44,7 +44,7 @@ class Trainer:
         features = (self.task.O, self.task.A, 1)  # of o, a, r
         self.replay_buffer = ReplayBuffer([(*ring, F) for F in features], config.dtype)
         self.backend, self.buffers = BACKENDS[config.grad], adjoint.Buffers()
-        self.interval = []  # what the log averages over: one dict an iteration
+        self.interval = []  # what the log averages over: one dict per iteration
         self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)
 
     def _initial(self, rng):
@@ -55,8 +55,8 @@ class Trainer:
         return [{n: x.astype(c.dtype) for n, x in params.items()} for params in (phi, theta)]
 
     @property
-    def learned(self):
-        """Share of the policy's learning that is done: 0 up to the warm-up's end, below 1."""
+    def policy_progress(self):
+        """Share of the policy's training that is done: 0 up to the warm-up's end, below 1."""
         c = self.config
         since = max(self.iteration - c.warmup_iterations, 0)
         return since / max(c.iterations - c.warmup_iterations, 1)
@@ -86,7 +86,7 @@ class Trainer:
             for _ in range(self.config.model_steps):
                 self._timed("model", self._fit_model)  # line 9
             # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
-            # the attention forms, or it drifts on credit that is not there yet.
+            # the attention forms, as credit without it is wrong and the policy would drift.
             if self.iteration >= self.config.warmup_iterations:
                 self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
         self.iteration += 1
@@ -108,7 +108,7 @@ class Trainer:
         return row
 
     def probe(self, B):
-        """New episodes from the evaluation stream, B a seed, played without policy noise.
+        """New episodes from the evaluation stream, B per seed, played without policy noise.
 
         Returns Episodes, the task's noise and what their replay needs, Inferred.
         """
@@ -129,12 +129,12 @@ class Trainer:
         eta = np.stack(
             [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
         )  # (T, S, B, A)
-        # UNSPECIFIED: exploration. What a clear look is worth is learned only from looks of all
-        # kinds, and the policy narrows as it learns to recall. The noise of an episode is inferred,
-        # so collected actions may spread wider than the policy's: at least x^(1-p) s^p, x being the
-        # exploration, s the policy's least std, p the cube of the share learned, so that they are
-        # narrow only at last. (M10)
-        p = self.learned**3
+        # UNSPECIFIED: exploration. r learns the value of a clear observation only from observations
+        # that differ, and the policy's std shrinks as it learns to recall. The noise of an episode
+        # is inferred, so collected actions may have a larger std than the policy's: at least
+        # x^(1-p) s^p, x being the exploration, s the policy's lower bound, p the cube of the
+        # progress, so that it decays late. (M10)
+        p = self.policy_progress**3
         min_std = c.exploration ** (1.0 - p) * math.exp(LOG_STD[0] * p)
         episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype), min_std)
         r = training_reward(episodes, c.distractor_scale)
@@ -155,8 +155,8 @@ class Trainer:
             self.phi, batch, c.encoder, c.alphas, self.buffers
         )
         losses = dict(zip(LOSSES, losses, strict=True))
-        # UNSPECIFIED: the optimiser; Adam, its rate decayed to 10 % over the run, u = 0..1, as
-        # 1 - 0.9 u or as 1 - 0.9 u (2 - u) = 0.1 + 0.9 (1 - u)².
+        # UNSPECIFIED: the optimiser; Adam, its rate decayed to 10 % over the run, x = 0..1, as
+        # 1 - 0.9 x or as 1 - 0.9 x (2 - x) = 0.1 + 0.9 (1 - x)².
         last = max(c.iterations - 1, 1)
         steeper = 1.0 if c.model_lr_fall == "linear" else 2.0 - self.iteration / last
         lr = c.model_lr * (1.0 - 0.9 * self.iteration / last * steeper)
@@ -177,7 +177,7 @@ class Trainer:
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         # UNSPECIFIED: the rate decays from the warm-up's end to 5 %: late in a run the
         # model's errors are as large as the credit that is left, and would move the policy.
-        lr = c.policy_lr * (1.0 - 0.95 * self.learned)
+        lr = c.policy_lr * (1.0 - 0.95 * self.policy_progress)
         self.theta, self.adam_theta = self._step(
             self.theta, self.adam_theta, {"imagined return": G}, gradient, lr
         )
@@ -250,12 +250,12 @@ def make_task(config):
 
 
 def make_streams(seed):
-    """Random generators, one a purpose: an extra draw in one moves nothing in the others."""
+    """Random generators, one per purpose: an extra draw in one moves nothing in the others."""
     sequences = np.random.SeedSequence(seed).spawn(len(STREAMS))
     return {name: np.random.default_rng(s) for name, s in zip(STREAMS, sequences, strict=True)}
 
 
 def join_seeds(trees, new_axis=False):
-    """Dicts of arrays, one a seed, as one dict with the seeds on the leading axis."""
+    """Dicts of arrays, one per seed, as one dict with the seeds on the leading axis."""
     join = np.stack if new_axis else np.concatenate
     return {name: join([tree[name] for tree in trees]) for name in trees[0]}
