@@ -5,7 +5,7 @@ Shortcuts", 2021. Tags name the paper: [Eq. n], [Alg. n], [A.n], [§n], [Fig. n]
 `DEVIATION:` marks where the code differs from the paper, `UNSPECIFIED:` where the paper is silent;
 the letter and number behind it is the row of docs/differences.md.
 
-The rooms, from the bottom up; imports point down:
+The folders, from the bottom up; imports point down:
 
     paper         what the paper says, one function an equation: the text that is audited
     adjoint       the same gradients by hand, which train

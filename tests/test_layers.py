@@ -1,4 +1,4 @@
-"""Imports point down: the rooms of the package, and what each may import."""
+"""Imports point down: the folders of the package, and what each may import."""
 
 import ast
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lvgts_np"
-# A room, the rooms below it that it may import, and the libraries besides the standard one.
-ROOMS = {
+# A folder, the folders below it that it may import, and the libraries besides the standard one.
+FOLDERS = {
     "paper": ((), ("numpy", "autograd")),
     "adjoint": (("paper.constants",), ("numpy",)),
     "tasks": ((), ("numpy", "scipy")),
@@ -17,7 +17,7 @@ ROOMS = {
         ("numpy", "scipy", "matplotlib", "tqdm"),
     ),
 }
-LIBRARIES = {name for _, libraries in ROOMS.values() for name in libraries}
+LIBRARIES = {name for _, libraries in FOLDERS.values() for name in libraries}
 
 
 def imports(path):
@@ -36,14 +36,14 @@ def within(module, prefixes):
     return any(f"{module}.".startswith(f"{prefix}.") for prefix in prefixes)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_point_down(room):
-    below, libraries = ROOMS[room]
-    for path in (PACKAGE / room).rglob("*.py"):
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_point_down(folder):
+    below, libraries = FOLDERS[folder]
+    for path in (PACKAGE / folder).rglob("*.py"):
         for module in imports(path):
             top, _, inside = module.partition(".")
             if top == "lvgts_np" and inside != "__version__":
-                assert within(inside, (room, *below)), f"{path} imports {module}"
+                assert within(inside, (folder, *below)), f"{path} imports {module}"
             elif top in LIBRARIES:
                 assert top in libraries, f"{path} imports {module}"
 
@@ -66,7 +66,7 @@ def name_of(path):
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
-def test_every_file_is_in_a_room():
+def test_every_file_is_in_a_folder():
     loose = {path.name for path in PACKAGE.glob("*.py")}
     assert loose <= {"__init__.py", "__main__.py", "check.py", "cli.py"}
-    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(FOLDERS)
