@@ -3,40 +3,22 @@
 Seeds of the same number are a pair; `summary` says when a run solves its task.
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 from lvgts_np.experiments import criteria
 from lvgts_np.experiments.summary import run_summaries
-from lvgts_np.training.files import write_table
 
 COMMAND = "python run.py figure2"
-
-
-class Claim(NamedTuple):
-    """Row of the table of claims; `test` is the rule of its verdict."""
-
-    id: str
-    words: str
-    where: str
-    command: str
-    test: str
-    result: str
-    verdict: str
+# A row of claims.csv; `test` is the rule of the verdict.
+Claim = namedtuple("Claim", "id words where command test result verdict")
 
 
 def evaluate(study):
     """Claims of a study; "not run" where it lacks a condition; ValueError as `run_summaries`."""
     return [
         Claim(id, words, where, COMMAND, test, *judged(study, criterion, parts))
-        for id, where, words, test, criterion, parts in CLAIMS
+        for id, where, criterion, parts, words, test in CLAIMS
     ]
-
-
-def write(path, rows):
-    """Write Claims, or Summaries, as a CSV file; ValueError where there are none."""
-    if not rows:
-        raise ValueError(f"{path}: nothing to write, the study has no runs")
-    write_table(path, rows[0]._fields, rows)
 
 
 def judged(study, criterion, parts):
@@ -58,80 +40,50 @@ def each(tasks, *algos):
     return tuple(tuple((task, algo) for algo in algos) for task in tasks)
 
 
-PAPER, AMT = ("dummy_pmt", "dummy_amt", "pendulum_amt"), ("dummy_amt", "pendulum_amt")
+PMT, AMT, PENDULUM = ("dummy_pmt",), ("dummy_amt", "pendulum_amt"), ("pendulum_amt",)
 RULE = (
-    "; reproduced if the 95 % interval lies wholly there, not if wholly on the other side, else "
+    "reproduced if the 95 % interval lies wholly there, not if wholly on the other side, else "
     "partly, as where the parts disagree"
 )
-CLAIMS = (
-    (
-        "pmt", "§4.2",
-        "both algorithms are able to solve the passive memory task",
-        "share of runs above the midpoint of floor and ceiling (Wilson) > 1/2" + RULE,
-        criteria.solves, each(PAPER[:1], "lvgts") + each(PAPER[:1], "lm_svg"),
-    ),
-    (
-        "amt", "§4.2",
-        "LVGTS is able to reliably solve both AMT instances, even in the presence of a distraction",
-        "share of runs above the midpoint of myopic line and ceiling (Wilson) > 1/2" + RULE,
-        criteria.solves, each(AMT, "lvgts"),
-    ),
-    (
-        "only", "§4.2",
-        "only LVGTS is able to reliably solve both AMT instances",
-        "share of pairs that LVGTS solves and LM-SVG does not (Wilson) > 1/2, and mean paired "
-        "difference (bootstrap) > 0, the weaker of the two" + RULE,
-        criteria.alone_solves, each(AMT, "lvgts", "lm_svg"),
-    ),
-    (
-        "myopic", "§4.2",
-        "truncated LM-SVG struggles to surpass the performance of an ideal myopic agent even with "
-        "minimal distractions (dummy-AMT)",
-        "mean return (bootstrap) at or below the myopic line" + RULE,
-        criteria.is_myopic, each(AMT[:1], "lm_svg"),
-    ),
-    (
-        "fails", "§4.2",
-        "When distrations are present, in the form of the pendulum task, LM-SVG completely fails "
-        "under truncation.",
-        "share of solved runs (Wilson) <= 1/2, and mean return (bootstrap) at or below the myopic "
-        "line, the weaker of the two" + RULE,
-        criteria.fails, each(AMT[1:], "lm_svg"),
-    ),
-    (
-        "attention", "Figure 2, caption",
-        "Attention is put from the recall phase to the remember phase",
-        "mean share of the recall phase's attention (bootstrap) > 1/2" + RULE,
-        criteria.looks_back, each(PAPER, "lvgts"),
-    ),
-    (
-        "maximum", "§4.2",
-        "In all cases, c = 0.5, therefore the maximum possible return for each episode is 2.",
-        "reproduced if the ceiling rounds to 2.00 and no run's mean is above 2, not otherwise, "
-        "partly where the tasks disagree",
-        criteria.reaches_2, each(PAPER, "lvgts"),
-    ),
-    (
-        "truncation", "§4.2",
-        "long-term credit assignment from the recall phase to the remember phase is impossible "
-        "without skip connections",
-        "reproduced if LM-SVG's credit_recall is exactly 0 in every run, not if in none, else "
-        "partly",
-        criteria.lacks_credit, each(PAPER, "lm_svg"),
-    ),
-    (
-        "credit", "Abstract",
-        "LVGTS assigns credit from the future to the possibly distant past regardless of the use "
-        "of discounting or gradient truncation",
-        "under truncation alone: reproduced if LVGTS's credit_recall is not 0 in any run, not if "
-        "it is in every run, else partly",
-        criteria.has_credit, each(AMT, "lvgts"),
-    ),
-    (
-        "effective", "Abstract",
-        "our approach is able to perform effective credit assignment even in the presence of "
-        "distractions",
-        "mean paired difference over both AMT tasks (bootstrap, stratified by task) > 0" + RULE,
-        criteria.earns_more, (sum(each(AMT, "lvgts", "lm_svg"), ()),),
-    ),
+CLAIMS = (  # id, where it stands, criterion, parts, words, test
+    ("pmt", "§4.2", criteria.solves, each(PMT, "lvgts") + each(PMT, "lm_svg"),
+     "both algorithms are able to solve the passive memory task",
+     "share of runs above the midpoint of floor and ceiling (Wilson) > 1/2; " + RULE),
+    ("amt", "§4.2", criteria.solves, each(AMT, "lvgts"),
+     "LVGTS is able to reliably solve both AMT instances, even in the presence of a distraction",
+     "share of runs above the midpoint of myopic line and ceiling (Wilson) > 1/2; " + RULE),
+    ("only", "§4.2", criteria.alone_solves, each(AMT, "lvgts", "lm_svg"),
+     "only LVGTS is able to reliably solve both AMT instances",
+     "share of pairs that LVGTS solves and LM-SVG does not (Wilson) > 1/2, and mean paired "
+     "difference (bootstrap) > 0, the weaker of the two; " + RULE),
+    ("myopic", "§4.2", criteria.is_myopic, each(AMT[:1], "lm_svg"),
+     "truncated LM-SVG struggles to surpass the performance of an ideal myopic agent even with "
+     "minimal distractions (dummy-AMT)",
+     "mean return (bootstrap) at or below the myopic line; " + RULE),
+    ("fails", "§4.2", criteria.fails, each(PENDULUM, "lm_svg"),
+     "When distrations are present, in the form of the pendulum task, LM-SVG completely fails "
+     "under truncation.",
+     "share of solved runs (Wilson) <= 1/2, and mean return (bootstrap) at or below the myopic "
+     "line, the weaker of the two; " + RULE),
+    ("attention", "Figure 2, caption", criteria.looks_back, each(PMT + AMT, "lvgts"),
+     "Attention is put from the recall phase to the remember phase",
+     "mean share of the recall phase's attention (bootstrap) > 1/2; " + RULE),
+    ("maximum", "§4.2", criteria.reaches_2, each(PMT + AMT, "lvgts"),
+     "In all cases, c = 0.5, therefore the maximum possible return for each episode is 2.",
+     "reproduced if the ceiling rounds to 2.00 and no run's mean is above 2, not otherwise, "
+     "partly where the tasks disagree"),
+    ("truncation", "§4.2", criteria.lacks_credit, each(PMT + AMT, "lm_svg"),
+     "long-term credit assignment from the recall phase to the remember phase is impossible "
+     "without skip connections",
+     "reproduced if LM-SVG's credit_recall is exactly 0 in every run, not if in none, else "
+     "partly"),
+    ("credit", "Abstract", criteria.has_credit, each(AMT, "lvgts"),
+     "LVGTS assigns credit from the future to the possibly distant past regardless of the use "
+     "of discounting or gradient truncation",
+     "under truncation alone: reproduced if LVGTS's credit_recall is not 0 in any run, not if "
+     "it is in every run, else partly"),
+    ("effective", "Abstract", criteria.earns_more, (sum(each(AMT, "lvgts", "lm_svg"), ()),),
+     "our approach is able to perform effective credit assignment even in the presence of "
+     "distractions",
+     "mean paired difference over both AMT tasks (bootstrap, stratified by task) > 0; " + RULE),
 )  # fmt: skip

@@ -1,27 +1,27 @@
 """Figure 2: every task with both algorithms, paired by seed; its pictures, tables and report."""
 
 import dataclasses
-import json
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from lvgts_np.experiments import claims, runs, summary
+from lvgts_np.experiments import claims, runs
 from lvgts_np.experiments.plots import paper_plots
-from lvgts_np.experiments.report import Picture, Table, write
+from lvgts_np.experiments.report import bullets, paragraph, picture, table, write
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.run_directory import condition_directory
+from lvgts_np.experiments.summary import Summary, column, run_summaries, summary_table
+from lvgts_np.training.files import read_json, write_table
 
 RULES = (
-    "Where an interval (95 %, in square brackets) decides, a claim is reproduced if all of it lies "
-    "on the side of the test, not if all of it lies on the other, else partly, as where the parts "
-    "disagree. Ceiling: the optimal return; myopic line: the myopic baseline, optimal recall after "
-    "the remember actions of the untrained policy; floor: the lower bound, without memory."
+    f"Where a test is of an interval (in square brackets), a claim is {claims.RULE}. Ceiling: the "
+    "optimal return; myopic line: the myopic baseline, optimal recall after the remember actions "
+    "of the untrained policy; floor: the lower bound, without memory."
 )
 FIGURE = (
     "A column a task. Above, return against episodes for LVGTS and LM-SVG, every run a thin line; "
-    "below, the attention map of LVGTS. The numbers are in the tables of this page.",
+    "below, the attention map of LVGTS.",
     "Top: recall return of the noise-free policy, mean of all runs with its 95 % band, and the "
     "paper's rule beside it. Bottom: LVGTS's attention, mean over runs; red, a step of the recall "
     "phase. Data: [returns.csv](returns.csv), [attention.csv](attention.csv).",
@@ -37,64 +37,7 @@ CREDIT = (
     "phase; `credit_recall` is the root mean square over these actions of the derivative of the "
     "summed recall rewards, a number a run."
 )
-
-
-def figure2(conditions, seeds, out, **modes):
-    """Run the conditions (Configs) and report them in <out>/figure2; rows of the summary table.
-
-    modes are the keyword arguments of `runs.train`. Errors as there.
-    """
-    directories = {(c.task, c.algo): condition_directory(out, c) for c in conditions}
-    runs.train(dict(zip(directories.values(), conditions, strict=True)), seeds, **modes)
-    study = {names: read_seeds(path, seeds) for names, path in directories.items()}
-    directory = Path(out) / "figure2"
-    directory.mkdir(exist_ok=True)
-    rows, found = summary.summary_table(study), claims.evaluate(study)
-    claims.write(directory / "summary.csv", rows)
-    claims.write(directory / "claims.csv", found)
-    paper_plots.draw(study, directory)
-    first = next(iter(directories.values())) / f"seed_{seeds[0]}"
-    used = json.loads((first / "versions.json").read_text())
-    sections = [
-        ("Claims", [made(conditions, seeds), RULES, claims_table(found)]),
-        ("Figure 2", [Picture(directory / "figure2.png", *FIGURE)]),
-        ("Final returns", [Picture(directory / "spread.png", *SPREAD), numbers(rows)]),
-        ("Credit maps", [CREDIT, *credit_maps(study, directories)]),
-        ("Files", [files(directories)]),
-        ("Settings", [settings(conditions, used)]),
-    ]
-    title = "Figure 2 of LVGTS: a reproduction"
-    write(directory / "report.html", title, verdict(found), sections)
-    return rows
-
-
-def verdict(found):
-    """Number of claims by verdict, in words."""
-    n = Counter(claim.verdict for claim in found)
-    words = f"{n['reproduced']} reproduced, {n['partly']} partly, {n['not']} not"
-    absent = f", {n['not run']} not run" if n["not run"] else ""
-    return f"Of {len(found)} claims of the paper: {words}{absent}."
-
-
-def made(conditions, seeds):
-    return (
-        f"Made by `{claims.COMMAND}`: {len({c.task for c in conditions})} tasks, both algorithms, "
-        f"{len(seeds)} seeds, one set of settings, {conditions[0].episodes} episodes a run. Seeds "
-        "of the same number start from the same weights and meet the same randomness."
-    )
-
-
-def claims_table(found):
-    rows = [
-        (c.id, c.verdict, f"“{c.words}” ({c.where})", c.result, c.test.removesuffix(claims.RULE))
-        for c in found
-    ]
-    header = ("claim", "verdict", "in the paper", "measured", "test")
-    caption = "The paper's claims word for word. Data: [claims.csv](claims.csv)."
-    return Table(caption, header, rows, stacked=True)
-
-
-NUMBERS = {
+NUMBERS = {  # columns of the table of numbers; an interval stands behind its number
     "condition": "{task} {algo}",
     "solved": "{solved} of {n} [{solved_low:.2f}, {solved_high:.2f}]",
     "mean": "{mean:z.2f}",
@@ -106,14 +49,61 @@ NUMBERS = {
 }
 
 
-def numbers(rows):
-    """Table of the Summaries; an interval stands in square brackets behind its number."""
+def figure2(conditions, seeds, out, **modes):
+    """Run the conditions (Configs) and report them in <out>/figure2; a Summary each.
+
+    modes are the keyword arguments of `runs.train`. Errors as there.
+    """
+    directories = {(c.task, c.algo): condition_directory(out, c) for c in conditions}
+    runs.train(dict(zip(directories.values(), conditions, strict=True)), seeds, **modes)
+    study = {names: read_seeds(path, seeds) for names, path in directories.items()}
+    directory = Path(out) / "figure2"
+    directory.mkdir(exist_ok=True)
+    rows, found = summary_table(study), claims.evaluate(study)
+    write_table(directory / "summary.csv", Summary._fields, rows)
+    write_table(directory / "claims.csv", claims.Claim._fields, found)
+    paper_plots.draw(study, directory)
+    first = next(iter(directories.values())) / f"seed_{seeds[0]}"
+    used = dataclasses.asdict(conditions[0]) | read_json(first / "versions.json")
+    sections = {
+        "Claims": [paragraph(RULES), claims_table(found)],
+        "Figure 2": [picture(directory / "figure2.png", *FIGURE)],
+        "Final returns": [picture(directory / "spread.png", *SPREAD), numbers_table(rows)],
+        "Credit maps": [paragraph(CREDIT), *credit_maps(study, directories)],
+        "Files": [bullets(links(*names, at) for names, at in directories.items())],
+        "Settings": [settings_table(used, len(seeds))],
+    }
+    page = directory / "report.html"
+    write(page, "Figure 2 of LVGTS: a reproduction", verdict(found), sections)
+    return rows
+
+
+def verdict(found):
+    """Number of claims by verdict, in words."""
+    n = Counter(claim.verdict for claim in found)
+    words = f"{n['reproduced']} reproduced, {n['partly']} partly, {n['not']} not"
+    absent = f", {n['not run']} not run" if n["not run"] else ""
+    return f"Of {len(found)} claims of the paper: {words}{absent}."
+
+
+def claims_table(found):
+    rule = f"; {claims.RULE}"
+    rows = [
+        (c.id, c.verdict, f"“{c.words}” ({c.where})", c.result, c.test.removesuffix(rule))
+        for c in found
+    ]
+    header = ("claim", "verdict", "in the paper", "measured", "test")
+    caption = "The paper's claims word for word. Data: [claims.csv](claims.csv)."
+    return table(caption, header, rows, "stacked")
+
+
+def numbers_table(rows):
     cells = [[form.format(**row._asdict()) for form in NUMBERS.values()] for row in rows]
     caption = (
         "Final recall return of all runs, and of the best three quarters, the paper's rule; "
         "attention of the recall phase on the remember phase. Data: [summary.csv](summary.csv)."
     )
-    return Table(caption, tuple(NUMBERS), cells)
+    return table(caption, NUMBERS, cells)
 
 
 def credit_maps(study, directories):
@@ -121,28 +111,24 @@ def credit_maps(study, directories):
     maps = []
     for (task, algo), directory in directories.items():
         if task.endswith("amt") and (directory / "credit.png").is_file():
-            x = summary.column(summary.run_summaries(study, (task, algo)).values(), "credit_recall")
+            x = column(run_summaries(study, (task, algo)).values(), "credit_recall")
             caption = (
                 f"{task}, {algo}: mean credit_recall {np.mean(x):.3g}, exactly 0 in {sum(x == 0)} "
                 f"of {len(x)} runs. Data: [credit.csv](../{task}/{algo}/credit.csv)."
             )
             alt = f"Matrix of the credit of actions for predicted rewards: {task}, {algo}."
-            maps.append(Picture(directory / "credit.png", alt, caption))
+            maps.append(picture(directory / "credit.png", alt, caption))
     return maps
 
 
-def files(directories):
-    """A line a condition, with links to its directory and the tables in it."""
-    lines = []
-    for (task, algo), directory in directories.items():
-        at, tables = f"../{task}/{algo}/", sorted(path.name for path in directory.glob("*.csv"))
-        links = ", ".join(f"[{name}]({at}{name})" for name in tables)
-        lines.append(f"[{task} {algo}]({at}): {links}")
-    return lines
+def links(task, algo, directory):
+    """Links to the directory of a condition and the tables in it."""
+    at = f"../{task}/{algo}/"
+    tables = [f"[{path.name}]({at}{path.name})" for path in sorted(directory.glob("*.csv"))]
+    return f"[{task} {algo}]({at}): {', '.join(tables)}"
 
 
-def settings(conditions, used):
-    """Table of the fields that all conditions share, and of the versions used."""
-    shared = [*dataclasses.asdict(conditions[0]).items(), *used.items()]
-    rows = [(name, str(value)) for name, value in shared if name not in ("task", "algo")]
-    return Table("The config of all runs, and the versions they used.", ("field", "value"), rows)
+def settings_table(used, n):
+    rows = [(name, str(value)) for name, value in used.items() if name not in ("task", "algo")]
+    caption = f"Config and versions of all runs, made by `{claims.COMMAND}` with {n} seeds."
+    return table(caption, ("field", "value"), rows)

@@ -6,7 +6,6 @@ LONG the model learns from half the mini-batch, or the longest lag would take mo
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 from lvgts_np.experiments import runs
 from lvgts_np.experiments.plots.paper_plots import plot_lags, save_both
@@ -20,59 +19,25 @@ from lvgts_np.training.files import read_table, write_table
 TASK = "dummy_amt"
 LAGS = (10, 30, 100, 300)
 LONG = 100
+MEANS = (
+    "lag", "algo", "n", "frozen", "mean", "low", "high", "worst", "solved", "solved_low",
+    "solved_high", "attention_remember",
+)  # fmt: skip
 RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *BOUNDS)
 
 
-class LagSummary(NamedTuple):
-    """All runs of a lag and an algorithm; the 95 % interval of their mean."""
-
-    lag: int
-    algo: str
-    n: int
-    frozen: int
-    mean: float
-    low: float
-    high: float
-    worst: float
-    solved: int
-    solved_low: float
-    solved_high: float
-    attention_remember: float
-
-
 def lag_sweep(base, seeds, out, **modes):
-    """Run every lag with both algorithms in <out>/horizon, and draw them; a LagSummary each.
+    """Run every lag with both algorithms in <out>/horizon, and draw them.
 
-    base is the Config that they share; modes are the keyword arguments of `runs.train`. Errors as
-    there.
+    base is the Config that they share; modes are the keyword arguments of `runs.train`. Returns a
+    Summary of each, with the lag in the place of the task. Errors as there.
     """
     directory = Path(out) / "horizon"
-    conditions = {
-        (lag, algo): at_lag(base, lag).replace(algo=algo) for lag in LAGS for algo in ALGOS
-    }
-    paths = {(lag, algo): directory / f"lag_{lag}" / algo for lag, algo in conditions}
-    longest_first = sorted(conditions, reverse=True)
-    runs.train(
-        {paths[condition]: conditions[condition] for condition in longest_first}, seeds, **modes
-    )
-    study = {key: read_seeds(path, seeds) for key, path in paths.items()}
-    return draw(study, directory)
-
-
-def draw(study, directory):
-    """Write horizon.csv and runs.csv, and from these alone the picture; a LagSummary each.
-
-    A study is {(lag, algo): [Seed, ...]}.
-    """
-    found = {condition: run_summaries(study, condition) for condition in study}
-    summaries = [lag_summary(*condition, found[condition]) for condition in study]
-    write_table(directory / "horizon.csv", LagSummary._fields, summaries)
-    every = [row for condition in study for row in rows(*condition, found[condition])]
-    write_table(directory / "runs.csv", RUNS, every)
-    names = "horizon.csv", "runs.csv"
-    tables = [read_table(directory / name) for name in names]
-    save_both(lambda: plot_lags(*tables), directory / "horizon")
-    return summaries
+    paths = {(lag, algo): directory / f"lag_{lag}" / algo for lag in LAGS for algo in ALGOS}
+    configs = {at: at_lag(base, lag).replace(algo=algo) for (lag, algo), at in paths.items()}
+    runs.train(dict(reversed(configs.items())), seeds, **modes)  # the longest first
+    study = {condition: read_seeds(path, seeds) for condition, path in paths.items()}
+    return draw({condition: run_summaries(study, condition) for condition in study}, directory)
 
 
 def at_lag(base, lag):
@@ -82,15 +47,20 @@ def at_lag(base, lag):
     return base.replace(t2=t2, T=t2 + base.T - base.t2, model_batch=batch)
 
 
-def lag_summary(lag, algo, by_seed):
-    """Summary of the runs {seed: dict} of a lag and an algorithm."""
-    s, bounds = summarise((TASK, algo), by_seed), interval(final_returns(by_seed.values()))
-    solved = s.solved, s.solved_low, s.solved_high
-    return LagSummary(
-        lag, algo, s.n, s.frozen, s.mean, *bounds, s.worst, *solved, s.attention_remember
-    )
+def draw(found, directory):
+    """Write horizon.csv and runs.csv, and from these alone the picture; a Summary each.
 
-
-def rows(lag, algo, by_seed):
-    names = ("seed", "final_eval_return_recall", "attention_remember", *BOUNDS)
-    return [(lag, algo, *(run[name] for name in names)) for run in by_seed.values()]
+    found are the runs {(lag, algo): {seed: summary}}.
+    """
+    summaries, means, finals = [summarise(*item) for item in found.items()], [], []
+    for s, by_seed in zip(summaries, found.values(), strict=True):
+        low, high = interval(final_returns(by_seed.values()))
+        means.append(s._asdict() | {"lag": s.task, "low": low, "high": high})
+        for run in by_seed.values():
+            finals.append(run | {"lag": s.task, "final_return": run["final_eval_return_recall"]})
+    tables = []
+    for name, header, rows in (("horizon.csv", MEANS, means), ("runs.csv", RUNS, finals)):
+        write_table(directory / name, header, [[row[key] for key in header] for row in rows])
+        tables.append(read_table(directory / name))
+    save_both(lambda: plot_lags(*tables), directory / "horizon")
+    return summaries

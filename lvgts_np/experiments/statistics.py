@@ -8,7 +8,7 @@ the truth 92 times in 100, of 5 runs 83 times. A single run gives an infinite on
 """
 
 import math
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 from scipy import stats
@@ -18,26 +18,8 @@ RESAMPLES = 9999
 BATCH = 500  # resamples held in memory at a time
 
 
-class Success(NamedTuple):
-    """k of n runs succeed, and Wilson's interval of the probability that one does."""
-
-    k: int
-    n: int
-    low: float
-    high: float
-
-
-class Paired(NamedTuple):
-    """Mean difference of n pairs with its interval; pairs above and below zero; two tests' p."""
-
-    n: int
-    mean: float
-    low: float
-    high: float
-    wins: int
-    losses: int
-    sign_p: float
-    wilcoxon_p: float
+# Mean difference of n pairs with its interval; pairs above and below zero; p of two tests.
+Paired = namedtuple("Paired", "n mean low high wins losses sign_p wilcoxon_p")
 
 
 def iqm(x, axis=0):
@@ -90,9 +72,9 @@ def paired(x, y):
 
 
 def success(solved):
-    """Count of the runs that succeed, solved (n,) of booleans, with Wilson's interval."""
+    """k, n, low, high: runs that succeed, solved (n,) of booleans, all runs, Wilson's interval."""
     k, n = int(np.sum(finite(solved))), len(solved)
-    return Success(k, n, *stats.binomtest(k, n).proportion_ci(LEVEL, method="wilson"))
+    return (k, n, *stats.binomtest(k, n).proportion_ci(LEVEL, method="wilson"))
 
 
 def best(x):
@@ -108,10 +90,6 @@ def best(x):
 def finite(x):
     """x as an array of floats; ValueError unless there are some, all finite."""
     x = np.asarray(x, dtype=float)
-    bad = np.sum(~np.isfinite(x))
-    if bad or not x.size:
-        raise ValueError(
-            f"runs of shape {x.shape}, {bad} numbers missing or not finite: "
-            "there must be a finite number for every run, and one run at least"
-        )
+    if not x.size or not np.isfinite(x).all():
+        raise ValueError(f"runs of shape {x.shape}: need one, and a finite number for every run")
     return x

@@ -6,32 +6,18 @@ bound on PMT. A frozen run is a failure: its return is the lower bound, or less 
 number, its attention 0, and its credit the last measured, or none.
 """
 
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
 from lvgts_np.experiments.statistics import best, interval, iqm, success
 
-
-class Summary(NamedTuple):
-    """All runs of a condition; the mean of those that the paper's rule keeps."""
-
-    task: str
-    algo: str
-    n: int
-    frozen: int
-    mean: float
-    iqm: float
-    iqm_low: float
-    iqm_high: float
-    worst: float
-    solved: int
-    solved_low: float
-    solved_high: float
-    attention_remember: float
-    kept: int
-    kept_mean: float
-    dropped: str  # seeds
+# All runs of a condition; those that the paper's rule keeps, their mean, and the seeds it drops.
+Summary = namedtuple(
+    "Summary",
+    "task algo n frozen mean iqm iqm_low iqm_high worst solved solved_low solved_high "
+    "attention_remember kept kept_mean dropped",
+)
 
 
 def summary_table(study):
@@ -42,15 +28,14 @@ def summary_table(study):
 def summarise(condition, by_seed):
     """Summary of the runs {seed: dict} of a condition (task, algo)."""
     runs = list(by_seed.values())
-    x = final_returns(runs)
-    kept = best(x)
+    x, attention = final_returns(runs), column(runs, "attention_remember")
+    frozen, kept = sum(run["frozen"] is not None for run in runs), best(x)
     k, n, *wilson = success(solved(runs))
-    frozen = sum(run["frozen"] is not None for run in runs)
-    central = (np.mean(x), iqm(x), *interval(x, statistic=iqm), np.min(x))
-    attention = np.mean(column(runs, "attention_remember"))
-    dropped = " ".join(str(seed) for seed in np.delete(list(by_seed), kept))
-    rule = (len(kept), np.mean(x[kept]), dropped)
-    return Summary(*condition, n, frozen, *central, k, *wilson, attention, *rule)
+    return Summary(
+        *condition, n, frozen, np.mean(x), iqm(x), *interval(x, statistic=iqm), np.min(x),
+        k, *wilson, np.mean(attention),
+        len(kept), np.mean(x[kept]), " ".join(map(str, np.delete(list(by_seed), kept))),
+    )  # fmt: skip
 
 
 def run_summaries(study, condition):
@@ -62,7 +47,7 @@ def run_summaries(study, condition):
     for seed in sorted(study.get(condition, ()), key=lambda seed: seed.number):
         if not seed.summary or seed.number in by_seed:
             fault = "is there twice" if seed.summary else "has not ended: no summary"
-            raise ValueError(f"{' '.join(condition)}: seed {seed.number} {fault}")
+            raise ValueError(f"{' '.join(map(str, condition))}: seed {seed.number} {fault}")
         by_seed[seed.number] = failure(seed.summary) if seed.summary["frozen"] else seed.summary
     return by_seed
 

@@ -1,17 +1,16 @@
 """The table of claims and the table of all runs, on studies made so that each verdict comes out."""
 
-import csv
 import random
 
 import numpy as np
 import pytest
 
 from lvgts_np.cli import main
-from lvgts_np.experiments.claims import CLAIMS, evaluate, write
+from lvgts_np.experiments.claims import CLAIMS, evaluate
 from lvgts_np.experiments.criteria import OPPOSITE, above
 from lvgts_np.experiments.run_data import Seed, read_seed
 from lvgts_np.experiments.statistics import interval, iqm
-from lvgts_np.experiments.summary import Summary, summary_table
+from lvgts_np.experiments.summary import summary_table
 
 PAPER, AMT = ("dummy_pmt", "dummy_amt", "pendulum_amt"), ("dummy_amt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
@@ -240,19 +239,6 @@ def test_the_summary_is_that_of_the_loop():
     assert row.solved == sum(value > (1.28 + 1.998) / 2 for value in x.values())
     assert row.solved_low < row.solved / 20 < row.solved_high
     assert row.attention_remember == pytest.approx(0.9)
-
-
-def test_both_tables_are_written_as_csv(tmp_path):
-    made = study()
-    for rows in (evaluate(made), summary_table(made)):
-        write(tmp_path / "table.csv", rows)
-        with (tmp_path / "table.csv").open(newline="") as file:
-            header, *cells = csv.reader(file)
-        assert tuple(header) == rows[0]._fields
-        assert cells == [[str(value) for value in row] for row in rows]
-    assert Summary(*cells[0]).task == "dummy_pmt"
-    with pytest.raises(ValueError, match="nothing to write"):
-        write(tmp_path / "none.csv", summary_table({}))
 
 
 def test_each_row_stands_for_itself():

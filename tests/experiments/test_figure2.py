@@ -7,6 +7,7 @@ import pytest
 from test_report import assert_readable, browse, needs_browser, outline
 
 from lvgts_np.cli import main
+from lvgts_np.experiments.claims import CLAIMS
 from lvgts_np.training.config import ALGOS, TASKS
 
 SIZES = ("--set", "hidden=8", "episodes=24", "eval_episodes=8")
@@ -34,6 +35,29 @@ def test_claims_that_hold_by_construction_hold(out):
     found = verdicts(out)
     assert found["truncation"] == "reproduced"  # exactly no credit, trained or not
     assert found["maximum"] == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "rows"),
+    [
+        ("claims", "id,words,where,command,test,result,verdict", 10),
+        (
+            "summary",
+            "task,algo,n,frozen,mean,iqm,iqm_low,iqm_high,worst,solved,solved_low,solved_high,"
+            "attention_remember,kept,kept_mean,dropped",
+            len(TASKS) * len(ALGOS),
+        ),
+    ],
+)
+def test_both_tables_are_written_as_csv(out, name, header, rows):
+    with (out / f"figure2/{name}.csv").open(encoding="utf-8", newline="") as file:
+        first, *cells = csv.reader(file)
+    assert first == header.split(",")
+    assert [len(row) for row in cells] == [len(first)] * rows
+    assert {row[0] for row in cells} == {
+        "claims": {claim[0] for claim in CLAIMS},
+        "summary": set(TASKS),
+    }[name]
 
 
 def test_the_report_opens_with_the_verdict_then_claims_then_pictures(out):

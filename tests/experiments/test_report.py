@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import matplotlib.pyplot as plt
 import pytest
 
-from lvgts_np.experiments.report import Picture, Table, write
+from lvgts_np.experiments.report import bullets, paragraph, picture, table, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
@@ -81,13 +81,14 @@ def page(tmp_path):
     figure.savefig(tmp_path / "a.png")
     plt.close(figure)
     path = tmp_path / "report.html"
-    picture = Picture(tmp_path / "a.png", 'a line that rises, "2 > 1"', "What <rises> & falls")
+    image = picture(tmp_path / "a.png", 'a line that rises, "2 > 1"', "What <rises> & falls")
     sentence = "a sentence that is too long for one line of any page " * 8
     header = ("claim", "verdict", "test")
-    claims = Table("Claims & [c.csv](c.csv)", header, [("a < b", "not", sentence)], stacked=True)
-    numbers = Table("Numbers", ("run", *"abcdefghij"), [("1", *["-1.234 [5, 6]"] * 10)] * 2)
-    texts = ["made by `run.py a < b`", "`" + "long_" * 40 + "`", ["one", "[two](../a/b.csv)"]]
-    sections = [("First", [*texts, claims]), ("Next one", [picture, numbers])]
+    claims = table("Claims & [c.csv](c.csv)", header, [("a < b", "not", sentence)], "stacked")
+    numbers = table("Numbers", ("run", *"abcdefghij"), [("1", *["-1.234 [5, 6]"] * 10)] * 2)
+    texts = [paragraph("made by `run.py a < b`"), paragraph("`" + "long_" * 40 + "`")]
+    links = bullets(["one", "[two](../a/b.csv)"])
+    sections = {"First": [*texts, links, claims], "Next one": [image, numbers]}
     write(path, "One & only", "Of 1 claim: 0 reproduced.", sections)
     return path
 
