@@ -75,8 +75,7 @@ CLAIMS = (  # id, where it stands, criterion, parts, words, test
     ("truncation", "§4.2", criteria.lacks_credit, each(PMT + AMT, "lm_svg"),
      "long-term credit assignment from the recall phase to the remember phase is impossible "
      "without skip connections",
-     "reproduced if LM-SVG's credit_recall is exactly 0 in every run, not if in none, else "
-     "partly"),
+     "reproduced if LM-SVG's credit_recall is exactly 0 in every run, not if in none, else partly"),
     ("credit", "Abstract", criteria.has_credit, each(AMT, "lvgts"),
      "LVGTS assigns credit from the future to the possibly distant past regardless of the use "
      "of discounting or gradient truncation",

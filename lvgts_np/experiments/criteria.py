@@ -51,8 +51,8 @@ def alone_solves(lvgts, lm_svg):
     d = paired(final_returns(lvgts), final_returns(lm_svg))
     text = (
         f"{alone} pairs, LVGTS minus LM-SVG {d.mean:z.2f} [{d.low:z.2f}, {d.high:z.2f}], more in "
-        f"{d.wins}, less in {d.losses}, sign test p = {d.sign_p:.1g}, Wilcoxon p = "
-        f"{d.wilcoxon_p:.1g}"
+        f"{d.wins}, less in {d.losses}, sign test p = {d.sign_p:.1g}, "
+        f"Wilcoxon p = {d.wilcoxon_p:.1g}"
     )
     return text, weaker(most, above(d.low, d.high, 0.0))
 

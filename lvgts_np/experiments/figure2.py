@@ -15,13 +15,12 @@ from lvgts_np.experiments.summary import Summary, column, run_summaries, summary
 from lvgts_np.training.files import read_json, write_table
 
 RULES = (
-    f"Where a test is of an interval (in square brackets), a claim is {claims.RULE}. Ceiling: the "
-    "optimal return; myopic line: the myopic baseline, optimal recall after the remember actions "
-    "of the untrained policy; floor: the lower bound, without memory."
+    "Where an interval (in square brackets) is tested against a range, such as > 1/2, a claim is "
+    f"{claims.RULE}. Ceiling: the optimal return; myopic line: the myopic baseline, optimal recall "
+    "after the remember actions of the untrained policy; floor: the lower bound, without memory."
 )
 FIGURE = (
-    "A column a task. Above, return against episodes for LVGTS and LM-SVG, every run a thin line; "
-    "below, the attention map of LVGTS.",
+    "A column a task. Above, return by episodes, LVGTS and LM-SVG; below, LVGTS's attention map.",
     "Top: recall return of the noise-free policy, mean of all runs with its 95 % band, and the "
     "paper's rule beside it. Bottom: LVGTS's attention, mean over runs; red, a step of the recall "
     "phase. Data: [returns.csv](returns.csv), [attention.csv](attention.csv).",

@@ -47,12 +47,12 @@ $body
 
 def write(path, title, lead, sections):
     """Write the page: the lead, a list of contents, the sections {heading: its HTML elements}."""
-    anchors = {heading: heading.lower().replace(" ", "-") for heading in sections}
-    contents = bullets([f"[{heading}](#{anchor})" for heading, anchor in anchors.items()])
-    body = []
+    links, body = [], []
     for heading, elements in sections.items():
-        body += [f'<h2 id="{anchors[heading]}">{inline(heading)}</h2>', *elements]
-    words = {"title": html.escape(title), "lead": inline(lead), "contents": contents}
+        anchor = heading.lower().replace(" ", "-")
+        links.append(f"[{heading}](#{anchor})")
+        body += [f'<h2 id="{anchor}">{inline(heading)}</h2>', *elements]
+    words = {"title": html.escape(title), "lead": inline(lead), "contents": bullets(links)}
     path.write_text(PAGE.substitute(words, body="\n".join(body)), encoding="utf-8")
 
 

@@ -2,8 +2,7 @@
 
 A study is {(task, algo): [Seed, ...]}, its keys the conditions. A run solves its task above the
 midpoint of the optimal return and the best without credit: the myopic baseline on AMT, the lower
-bound on PMT. A frozen run is a failure: its return is the lower bound, or less if that was its last
-number, its attention 0, and its credit the last measured, or none.
+bound on PMT. A frozen run counts as a failure, with the numbers that `failure` says.
 """
 
 from collections import namedtuple
@@ -53,7 +52,7 @@ def run_summaries(study, condition):
 
 
 def failure(summary):
-    """Summary of a frozen run with the numbers that it counts with."""
+    """Summary of a frozen run: at best the lower bound, no attention, the last credit or 0."""
     last = (summary["final_eval_return_recall"], summary["floor_return"])
     return summary | {
         "final_eval_return_recall": min(number for number in last if number is not None),

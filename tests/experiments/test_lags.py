@@ -7,6 +7,8 @@ import pytest
 
 from lvgts_np.cli import main
 from lvgts_np.experiments import lags
+from lvgts_np.experiments.run_data import Seed
+from lvgts_np.experiments.summary import run_summaries
 from lvgts_np.tasks.bounds import myopic_return
 from lvgts_np.training.config import ALGOS, LAG_SWEEP, preset
 from lvgts_np.training.config_file import load
@@ -95,3 +97,9 @@ def test_both_algorithms_get_the_same_settings_but_the_algorithm(tmp_path, monke
     lm_svg, lvgts = (cells[tmp_path / "horizon/lag_3" / algo] for algo in sorted(ALGOS))
     assert lvgts == preset("dummy_amt", **LAG_SWEEP, t2=4, T=9)
     assert lm_svg == lvgts.replace(algo="lm_svg")
+
+
+def test_a_run_that_has_not_ended_is_named_with_its_lag():
+    study = {(30, "lvgts"): [Seed(2, {}, {}, {})]}
+    with pytest.raises(ValueError, match=r"^30 lvgts: seed 2 has not ended: no summary$"):
+        run_summaries(study, (30, "lvgts"))
