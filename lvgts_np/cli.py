@@ -1,25 +1,17 @@
-"""Command line: options make one Config, each seed gives one result line, a mistake one line."""
+"""Command line: options make one Config, each seed gives one result line, a mistake one line.
+
+The sub-commands import what is heavy, so that help and mistakes are answered at once.
+"""
 
 import argparse
 import contextlib
-import dataclasses
-import functools
 import os
 import sys
-import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
 from lvgts_np.training import config as configs
-from lvgts_np.training.config import (
-    ALGOS,
-    TASKS,
-    Config,
-    ConfigError,
-    ParityError,
-    describe,
-    did_you_mean,
-)
+from lvgts_np.training.config import ALGOS, FIELDS, HELP, TASKS, Config, ConfigError, did_you_mean
 
 PROG = "run.py"
 
@@ -31,7 +23,7 @@ def main(argv=None):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     try:
         args = parse_arguments(argv)
-        config, modes = make_config(args), make_modes(args)
+        config, modes = make_config(args), {name: getattr(args, name) for name in MODES}
         first, n = args.first_seed, args.seeds or args.command.seeds
         return args.command.run(config, list(range(first, first + n)), Path(args.out), modes)
     except SystemExit as done:  # --help
@@ -42,7 +34,7 @@ def main(argv=None):
         return say("interrupted", 130)
     except MemoryError as error:
         return say(f"out of memory: {error or 'this run is too large'}", 1)
-    except (OSError, ParityError) as error:
+    except (OSError, configs.ParityError) as error:
         return say(error, 1)
 
 
@@ -52,29 +44,24 @@ def say(message, code):
     return code
 
 
-# The sub-commands, whose first line is their help. They import what is heavy, so that help and
-# mistakes are answered at once.
-
-
 def train(config, seeds, out, modes):
     """Train an agent for each seed; writes DIR/TASK/ALGO/seed_S."""
     from lvgts_np.experiments import run_directory, runs
 
-    summaries = runs.train(config, seeds, out, **modes)
-    directory = run_directory.condition_directory(out, config)
-    for run in summaries:
-        if not run.get("frozen"):
-            print(RESULT.format(**run, directory=directory), flush=True)
-    frozen = [run for run in summaries if run.get("frozen")]
-    for run in frozen:
-        say(f"seed {run['seed']} stopped: {run['frozen']} -> {directory}/seed_{run['seed']}", 1)
-    return 1 if frozen else 0
+    code = 0
+    for run in runs.train(config, seeds, out, **modes):
+        path = f"{run_directory.condition_directory(out, config)}/seed_{run['seed']}"
+        if run.get("frozen"):
+            code = say(f"seed {run['seed']} stopped: {run['frozen']} -> {path}", 1)
+        else:
+            print(RESULT.format(**run, path=path), flush=True)
+    return code
 
 
 RESULT = (
     "{task} {algo} seed {seed}: recall return {final_eval_return_recall:z.2f} of {max_return:z.2f} "
     "(myopic {myopic_return:z.2f}), attention on the remember phase {attention_remember:.2f}, "
-    "{wall_s:.0f} s -> {directory}/seed_{seed}"
+    "{wall_s:.0f} s -> {path}"
 )
 
 
@@ -111,7 +98,7 @@ def report_study(rows, prefix, path):
 class Command(NamedTuple):
     """A sub-command."""
 
-    run: object  # of config, seeds, out, modes; returns the exit code
+    run: object  # of config, seeds, out, modes; returns the exit code; its docstring is the help
     seeds: int  # size of the batch where --seeds is left out
     varies: tuple = ()  # fields that it sets itself
     defaults: dict = {}  # of fields, where they are not Config's
@@ -135,44 +122,44 @@ def whole_number(text, minimum=1):
 
 
 COUNT = {"type": whole_number, "metavar": "N"}
-FROM_0 = {"type": functools.partial(whole_number, minimum=0), "metavar": "S", "default": 0}
+FROM_0 = {"type": lambda text: whole_number(text, 0), "metavar": "S", "default": 0}
 ASSIGN = {"nargs": "+", "action": "extend", "metavar": "FIELD=VALUE", "default": []}
+SMOKE = {"action": "store_const", "const": configs.SMOKE, "default": {}}
 SWITCH = {"action": "store_true"}
+OFF = {"action": "store_false", "dest": "parity"}
 SIZES = ", ".join(f"{command.seeds} for {name}" for name, command in COMMANDS.items())
-FLAGS = ("task", "algo", "episodes", "grad", "dtype")  # the fields that have an option
+MODES = ("jobs", "force", "resume", "quiet", "parity")  # how to run, not what
 OPTIONS = {
-    "--task": (f"{describe('task')}; not needed with --config", {}),
-    "--algo": (describe("algo"), {}),
+    **{f"--{name}": (HELP[name], {}) for name in ("task", "algo", "episodes", "grad", "dtype")},
     "--seeds": (f"size of the batch of seeds (default: {SIZES})", COUNT),
     "--first-seed": ("the seeds are S, S+1, ... (default: 0)", FROM_0),
     "--jobs": ("processes that share the seeds (default: 1)", COUNT | {"default": 1}),
-    "--episodes": (describe("episodes"), {"metavar": "E"}),
-    "--grad": (describe("grad"), {}),
-    "--dtype": (describe("dtype"), {}),
     "--set": ("change fields, listed below", ASSIGN),
-    "--config": ("config.json of a run, in place of the defaults", {"metavar": "FILE"}),
+    "--config": ("config.json of a run, in place of --task and the defaults", {"metavar": "FILE"}),
     "--out": ("where to write (default: results)", {"metavar": "DIR", "default": "results"}),
     "--force": ("write over an earlier run", SWITCH),
     "--resume": ("resume an earlier run that was cut off", SWITCH),
-    "--smoke": ("some seconds of everything; nothing is learned", SWITCH),
+    "--smoke": ("some seconds of everything; nothing is learned", SMOKE),
     "--quiet": ("no progress, only the result lines", SWITCH),
-    "--no-parity": ("skip the comparison of both gradient backends before training", SWITCH),
+    "--no-parity": ("skip the comparison of both gradient backends before training", OFF),
 }
 
 
 class Parser(argparse.ArgumentParser):
     """argparse with the options and fields that a command does not set itself."""
 
-    def __init__(self, command="train", **keywords):
-        varies = COMMANDS[command].varies
+    def __init__(self, command=COMMANDS["train"], **texts):
         super().__init__(
-            epilog=fields_help(COMMANDS[command]),
+            usage="%(prog)s [options]",
+            description=command.run.__doc__,
+            epilog=fields_help(command),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # --seed 3 is not --seeds 3
-            **keywords,
+            **texts,
         )
+        self.set_defaults(command=command)
         for name, (text, how) in OPTIONS.items():
-            if name.removeprefix("--") not in varies:
+            if name.removeprefix("--") not in command.varies:
                 self.add_argument(name, help=text, **how)
 
     def error(self, message):
@@ -182,31 +169,30 @@ class Parser(argparse.ArgumentParser):
 def fields_help(command):
     """Fields of --set, with their defaults."""
     lines = ["fields of --set ([..] is a place in the paper, (..) a row of docs/differences.md):"]
-    for name, value in dataclasses.asdict(Config(**command.defaults)).items():
-        value = str(value).lower() if isinstance(value, bool) else value
-        text = f"{f'{name}={value}':<26} {describe(name)}"
+    for name, value in vars(Config(**command.defaults)).items():
         if name not in command.varies:
-            lines.append(textwrap.fill(text, 98, initial_indent="  ", subsequent_indent=" " * 29))
+            lines.append(f"  {f'{name}={str(value).lower()}':<26} {HELP[name]}")
     return "\n".join([*lines, "a later --set wins; the other options win over it, it over --smoke"])
 
 
 def parse_arguments(argv):
     """argparse's namespace; ConfigError for what is no option and no sub-command."""
-    parser = Parser(usage=f"{PROG} [{' | '.join(COMMANDS)}] [options]")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="name")
+    parser = Parser(prog=f"{PROG} [{' | '.join(COMMANDS)}]")
+    commands = parser.add_subparsers(prog=PROG, title="commands", metavar="COMMAND", dest="name")
     for name, command in COMMANDS.items():
-        texts = {"usage": f"{PROG} {name} [options]", "description": command.run.__doc__}
-        texts |= {"help": command.run.__doc__, "aliases": command.aliases}
-        commands.add_parser(name, command=name, **texts).set_defaults(command=command)
+        text, aliases = command.run.__doc__, command.aliases
+        commands.add_parser(name, command=command, help=text, aliases=aliases)
     # A sub-command may stand anywhere: it is among what the options leave over.
     args, words = Parser(add_help=False).parse_known_args(argv)
-    helps = {"-h", "--help"}.intersection(words)
-    names = dict.fromkeys(word for word in words if word not in helps)
+    helps = [word for word in words if word in ("-h", "--help")]
+    names = [word for word in words if word not in helps]
     for word in names:
         if word not in commands.choices:
             raise ConfigError(unknown_argument(word, commands.choices))
     if len(names) > 1:
         raise ConfigError(f"{' and '.join(names)}: give only one sub-command")
+    if args.force and args.resume:
+        raise ConfigError("--force writes over a run, --resume goes on with it: give only one")
     chosen = parser.parse_args([*names, *helps] or ["train"])
     args.name, args.command = chosen.name, chosen.command
     return args
@@ -218,30 +204,30 @@ def unknown_argument(word, commands):
         return f"unknown sub-command {word!r}{did_you_mean(word, commands)}"
     name, _, value = word.partition("=")
     field = name.lstrip("-")
-    if field in configs.FIELDS:
+    if field in FIELDS:
         return f"unknown option {name!r}; did you mean '--set {field}={value or '...'}'?"
     return f"unknown option {name!r}{did_you_mean(name, OPTIONS)}"
 
 
 def make_config(args):
     """Config of the arguments: file or defaults, then --smoke, then --set, then the options."""
-    assigned = dict(parse_assignment(text) for text in args.set)
-    flags = {name: getattr(args, name) for name in FLAGS}
-    flags = {name: configs.parse(name, text) for name, text in flags.items() if text is not None}
-    for name in assigned | flags:
-        if name in args.command.varies:
+    assigned = dict(map(parse_assignment, args.set))
+    given = {name: text for name, text in vars(args).items() if text is not None}
+    flags = {name: configs.parse(name, given[name]) for name in FIELDS if name in given}
+    changes = args.smoke | assigned | flags
+    for name, value in flags.items():
+        if name != "episodes" and assigned.get(name, value) != value:
+            raise ConfigError(f"--{name} {value} and --set {name}={assigned[name]}: give only one")
+    for name in args.command.varies:
+        if name in changes:
             raise ConfigError(f"{args.name} sets {name} itself: leave {name} out")
-        flag, value = flags.get(name), assigned.get(name)
-        if None not in (flag, value) and flag != value and name != "episodes":
-            raise ConfigError(f"--{name} {flag} and --set {name}={value}: give only one of them")
-    changes = {**(configs.SMOKE if args.smoke else {}), **assigned, **flags}
     if args.config is not None:
         from lvgts_np.training.config_file import load  # needs NumPy
 
         return load(Path(args.config)).replace(**changes)
     if "task" not in changes and "task" not in args.command.varies:
         raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}")
-    return Config(**{**args.command.defaults, **changes})
+    return Config(**args.command.defaults | changes)
 
 
 def parse_assignment(text):
@@ -250,11 +236,3 @@ def parse_assignment(text):
     if not equals:
         raise ConfigError(f"--set {text!r}: must be field=value, such as N=4")
     return name, configs.parse(name, value)
-
-
-def make_modes(args):
-    """Keyword arguments that say how to run, not what."""
-    if args.force and args.resume:
-        raise ConfigError("--force writes over a run, --resume goes on with it: give only one")
-    switches = {name: getattr(args, name) for name in ("jobs", "force", "resume", "quiet")}
-    return {**switches, "parity": not args.no_parity}

@@ -3,15 +3,13 @@
 import dataclasses
 import difflib
 import math
-import sys
-from dataclasses import dataclass, field
 
 from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
 
-MAX_ABS = 10**9  # of any number, either side of 0: far beyond it sizes and squares overflow
+MAX_ABS = 10**9  # of any number: far beyond it sizes and squares overflow
 BOUNDS = {  # as help and messages word them
     ">= 0": lambda x: x >= 0,
     ">= 1": lambda x: x >= 1,
@@ -31,10 +29,12 @@ class ConfigError(ValueError):
 
 def setting(default, text, limits=None):
     """Field of Config with its help, and its limits: a key of BOUNDS, or a tuple of choices."""
-    return field(default=default, metadata={"help": text, "limits": limits})
+    shown = f"one of {', '.join(limits)}" if isinstance(limits, tuple) else limits
+    text = f"{text}; {shown}" if limits else text
+    return dataclasses.field(default=default, metadata={"help": text, "limits": limits})
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Config:
     """A complete run. Immutable; `preset` starts one, `replace` changes it, both check it."""
 
@@ -57,9 +57,9 @@ class Config:
     H: int = setting(16, "latent size (M12)", ">= 1")
     hidden: int = setting(64, "hidden units of every MLP (M12)", ">= 1")
     combine: str = setting("mlp", "how query and memory make the latent (M1)", COMBINES)
-    truncate_encoder: bool = setting(True, "truncate the encoder's recurrence too (M3)")
+    truncate_encoder: bool = setting(True, "truncate the encoder's recurrence (M3); true or false")
     topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", TOPK_RULES)
-    store: str = setting("before", "memory takes a latent before or after its detach (M8)", STORES)
+    store: str = setting("before", "memory takes a latent before or after detach (M8)", STORES)
     init_actions: float = setting(0.3, "initial scale of the encoder's action weights (M1)", ">= 0")
     init_recurrence: float = setting(1.5, "initial scale of the encoder's recurrence (M1)", ">= 0")
     # Model learning [A.2]
@@ -69,9 +69,7 @@ class Config:
     model_steps: int = setting(20, "Adam steps of the model an iteration", ">= 1")
     model_batch: int = setting(64, "episodes in a mini-batch", ">= 1")
     model_lr: float = setting(6e-3, "learning rate of the model, decayed to 10 % of this", "> 0")
-    model_lr_fall: str = setting(
-        "linear", "decay of model_lr; squared is steeper at first", ("linear", "squared")
-    )
+    model_lr_fall: str = setting("linear", "shape of model_lr's decay", ("linear", "squared"))
     model_beta_2: float = setting(0.999, "beta_2 of the model's Adam", "in [0, 1)")
     replay_episodes: int = setting(3_200, "size of the replay buffer, an iteration or more", ">= 1")
     # Policy learning [Alg. 1]
@@ -90,18 +88,13 @@ class Config:
     def __post_init__(self):
         for name in FIELDS:
             check_value(name, getattr(self, name))
-        t1, t2, T, per_iteration = self.t1, self.t2, self.T, self.episodes_per_iteration
-        if t1 >= t2:
-            raise ConfigError(f"t1 = {t1}, t2 = {t2}: t1 must be < t2")
-        if T < t2 + 2:
-            raise ConfigError(
-                f"T = {T}, t2 = {t2}: T must be >= t2 + 2, or no step is left to recall"
-            )
-        if self.replay_episodes < per_iteration:
-            size = f"replay_episodes = {self.replay_episodes}"
-            raise ConfigError(
-                f"{size}: must hold at least one iteration ({per_iteration} episodes)"
-            )
+        if self.t1 >= self.t2:
+            raise ConfigError(f"t1 = {self.t1}, t2 = {self.t2}: t1 must be < t2")
+        if self.T < self.t2 + 2:  # no step is left to recall
+            raise ConfigError(f"T = {self.T}, t2 = {self.t2}: T must be >= t2 + 2")
+        size, n = self.replay_episodes, self.episodes_per_iteration
+        if size < n:
+            raise ConfigError(f"replay_episodes = {size}: must hold at least one iteration ({n})")
 
     @property
     def iterations(self):
@@ -135,6 +128,8 @@ class Config:
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+HELP = {name: field.metadata["help"] for name, field in FIELDS.items()}
+KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
 
 # Changes of any run under --smoke: everything is exercised, nothing is learned.
 SMOKE = {
@@ -142,9 +137,7 @@ SMOKE = {
     "episodes_per_iteration": 8, "eval_every": 2, "eval_episodes": 16,
 }  # fmt: skip
 
-# Changes of the lag sweep, whose longest episodes are twenty times as long as Figure 2's: there a
-# rate that stays high lets models come apart in the middle of a run, a recurrence that starts
-# weaker leaves attention on copies, and actions that narrow early leave credit unlearned.
+# Changes of the lag sweep; docs/tuning.md says why.
 LAG_SWEEP = {
     "init_actions": 0.6, "init_recurrence": 2.0, "exploration": 1.0, "model_lr_fall": "squared",
     "model_beta_2": 0.95, "episodes": 14_400, "eval_every": 20, "eval_episodes": 128,
@@ -163,14 +156,6 @@ def did_you_mean(word, words):
     return f"; did you mean {lower[near[0]]!r}?" if near else f"; one of {', '.join(words)}"
 
 
-def describe(name):
-    """Help of a field, and what its values may be."""
-    text, limits = FIELDS[name].metadata["help"], FIELDS[name].metadata["limits"]
-    choices = ("true", "false") if FIELDS[name].type is bool else limits
-    limits = f"one of {', '.join(choices)}" if isinstance(choices, tuple) else limits
-    return f"{text}; {limits}" if limits else text
-
-
 def check_name(name):
     """ConfigError for a field that does not exist."""
     if name not in FIELDS:
@@ -178,22 +163,15 @@ def check_name(name):
 
 
 def check_value(name, value):
-    """ConfigError unless value is of the field's type, finite, in its bounds or choices."""
-    limits = FIELDS[name].metadata["limits"]
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    finite = number and abs(value) <= sys.float_info.max  # False for nan and inf
-    fits, wanted = {
-        int: (number and isinstance(value, int), "a whole number"),
-        float: (finite, "a finite number"),
-        bool: (isinstance(value, bool), "true or false"),
-        str: (isinstance(value, str), "a word"),
-    }[FIELDS[name].type]
-    if not fits:
-        raise ConfigError(f"{name} = {value!r}: must be {wanted}")
+    """ConfigError unless value is of the field's type, and in its bounds or choices."""
+    kind, limits = FIELDS[name].type, FIELDS[name].metadata["limits"]
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
+        raise ConfigError(f"{name} = {value!r}: must be {KINDS[kind]}")
+    if kind in (int, float) and not abs(value) <= MAX_ABS:  # nan is not
+        raise ConfigError(f"{name} = {value}: must be between -{MAX_ABS} and {MAX_ABS}")
     if isinstance(limits, tuple) and value not in limits:
         raise ConfigError(f"unknown {name} {value!r}{did_you_mean(value, limits)}")
-    if number and abs(value) > MAX_ABS:
-        raise ConfigError(f"{name} = {value}: must be between -{MAX_ABS} and {MAX_ABS}")
     if isinstance(limits, str) and not BOUNDS[limits](value):
         raise ConfigError(f"{name} = {value}: must be {limits}")
 
@@ -206,7 +184,5 @@ def parse(name, text):
         value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError):
         value = text
-    if value in (math.inf, -math.inf):
-        value = text  # quote "1e400" as it was typed
     check_value(name, value)
     return value

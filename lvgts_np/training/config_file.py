@@ -15,31 +15,23 @@ def save(config, path):
 def load(path):
     """The Config in a JSON file that `save` wrote; ConfigError names the file and the fault."""
     try:
-        return _complete(_read_object(path))
+        return _complete(json.loads(path.read_text(encoding="utf-8")))
     except ConfigError as error:
-        raise ConfigError(f"config {path}: {error}") from error
-
-
-def _read_object(path):
-    """The JSON object in a file, as a dict."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        fault = error
     except OSError as error:
-        raise ConfigError(f"{error.strerror}; must be a file like a run's config.json") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"byte {error.start} is no text; must be JSON in UTF-8") from error
+        fault = f"{error.strerror}; must be a file like a run's config.json"
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{error}; must be JSON like a run's config.json") from error
-    if not isinstance(content, dict):
-        raise ConfigError("must be one JSON object of fields, like a run's config.json")
-    return content
+        fault = f"{error}; must be JSON in UTF-8, like a run's config.json"
+    raise ConfigError(f"config {path}: {fault}")
 
 
 def _complete(fields):
     """A Config of exactly these fields. An unknown name comes first: it may explain a missing."""
+    if not isinstance(fields, dict):
+        raise ConfigError("must be one JSON object of fields, like a run's config.json")
     config = Config().replace(**fields)
-    missing = [name for name in FIELDS if name not in fields]
-    if missing:
-        default = json.dumps(getattr(Config(), missing[0]))
-        raise ConfigError(f"field {missing[0]!r} is missing; its default is {default}")
+    for name in FIELDS:
+        if name not in fields:
+            default = json.dumps(getattr(Config(), name))
+            raise ConfigError(f"field {name!r} is missing; its default is {default}")
     return config

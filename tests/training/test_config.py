@@ -18,6 +18,7 @@ from lvgts_np.training.config import (
     ALGOS,
     BOUNDS,
     FIELDS,
+    HELP,
     LAG_SWEEP,
     MAX_ABS,
     SMOKE,
@@ -25,7 +26,6 @@ from lvgts_np.training.config import (
     Config,
     ConfigError,
     check_value,
-    describe,
     did_you_mean,
     parse,
     preset,
@@ -100,13 +100,6 @@ def test_the_warm_up_is_a_share_of_the_run_however_short_it_is():
     assert preset("dummy_amt", warmup=0.2, episodes=16_000).warmup_iterations == 100
     assert preset("dummy_amt", warmup=0.2, episodes=320).warmup_iterations == 2
     assert preset("dummy_amt", warmup=0.0).warmup_iterations == 0
-    with pytest.raises(ConfigError, match="warmup = 1.5: must be in"):
-        preset("dummy_amt", warmup=1.5)
-
-
-def test_adam_may_not_remember_for_ever():
-    with pytest.raises(ConfigError, match=r"model_beta_2 = 1.0: must be in \[0, 1\)"):
-        preset("dummy_amt", model_beta_2=1.0)
 
 
 def test_config_is_immutable():
@@ -154,7 +147,6 @@ def test_every_field_has_a_help_and_limits_that_exist():
     for name, field in FIELDS.items():
         assert field.metadata["help"], name
         assert field.default in CHOICES.get(name, (field.default,))
-        assert describe(name).startswith(field.metadata["help"])
         if field.type is str:
             assert len(CHOICES[name]) > 1
         assert LIMITS[name] is None or name in CHOICES or LIMITS[name] in BOUNDS
@@ -171,11 +163,11 @@ def test_choices_are_those_of_the_code_that_reads_them():
     assert CHOICES["grad"] == tuple(BACKENDS)
 
 
-def test_describe():
-    assert describe("N") == "[§4.2] gradients are truncated every N steps; >= 1"
-    assert describe("algo").endswith("; one of lvgts, lm_svg")
-    assert describe("truncate_encoder").endswith("; one of true, false")
-    assert describe("model_beta_2").endswith("; in [0, 1)")
+def test_help_ends_with_the_limits():
+    assert HELP["N"] == "[§4.2] gradients are truncated every N steps; >= 1"
+    assert HELP["algo"].endswith("; one of lvgts, lm_svg")
+    assert HELP["truncate_encoder"].endswith("; true or false")
+    assert HELP["model_beta_2"].endswith("; in [0, 1)")
 
 
 def test_numbers_that_must_fit_each_other():
@@ -188,8 +180,6 @@ def test_numbers_that_must_fit_each_other():
         {"T": 11},
         {"T": 5},
         {"replay_episodes": 31},
-        {"distractor_scale": 1.5},
-        {"hidden": MAX_ABS + 1},
         {"c": -2.0 * MAX_ABS},
     ):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
@@ -229,10 +219,3 @@ def test_any_file_is_loaded_or_answered_in_one_line(content):
             load(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
-
-
-def test_a_field_called_self_is_only_unknown(tmp_path):
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(dataclasses.asdict(Config()) | {"self": 1}))
-    with pytest.raises(ConfigError, match="unknown field 'self'"):
-        load(path)
