@@ -36,14 +36,12 @@ def write_seed(path, c, seed):
 
 
 def tabulated(folder, **changes):
-    """The table, as it comes back from its CSV, and the config of its two seeds."""
+    """The table and the config of two seeds."""
     c = preset("dummy_amt", **changes)
     for seed in (0, 1):
         write_seed(folder / f"seed_{seed}", c, seed)
     seeds = read_seeds(folder, (0, 1))
-    path = folder / "credit_flow.csv"
-    write_table(path, *credit_flow.tabulate_credit_flow(seeds))
-    return read_table(path), seeds[0].config
+    return credit_flow.tabulate_credit_flow(seeds), seeds[0].config
 
 
 def rows_of(path):
@@ -132,7 +130,7 @@ def test_the_pair_shows_the_reads_of_one_and_the_exact_zeros_of_the_other(tmp_pa
 @pytest.mark.parametrize("changes", [{}, {"store": "after"}, {"N": 1}, {"T": 5, "t1": 1, "t2": 2}])
 def test_every_step_has_its_number_and_every_weight_its_arc(tmp_path, algo, changes):
     table, c = tabulated(tmp_path, algo=algo, **changes)
-    (ax,) = credit_flow.draw_credit_flow(table, c, "").axes
+    (ax,) = credit_flow.draw_flows([(table, c)], "").axes
     steps = range(len(table["t"]))
     assert line(ax, -0.02) == {t: str(t) for t in steps}
     assert line(ax, -1.65) == {t: credit_flow.number(table["rms"][t]) for t in steps}
@@ -152,7 +150,7 @@ def test_a_weight_below_the_threshold_draws_no_arc(tmp_path):
     table, c = tabulated(tmp_path)
     below = np.nextafter(credit_flow.MIN_WEIGHT, 0)
     table["weight"] = np.array([credit_flow.MIN_WEIGHT, below, *11 * [0.0], np.nan])
-    (ax,) = credit_flow.draw_credit_flow(table, c, "").axes
+    (ax,) = credit_flow.draw_flows([(table, c)], "").axes
     assert drawn(ax)[0] == [0]
 
 
@@ -160,7 +158,7 @@ def test_a_weight_below_the_threshold_draws_no_arc(tmp_path):
 def test_a_long_episode_is_collapsed_and_nothing_of_it_is_lost(tmp_path, algo):
     table, c = tabulated(tmp_path, algo=algo, **LONG)
     table["rms"][150] = 0.25 * (algo == "lvgts")
-    (ax,) = credit_flow.draw_credit_flow(table, c, "").axes
+    (ax,) = credit_flow.draw_flows([(table, c)], "").axes
     shown = [*range(6), *range(299, 306)]
     assert [*line(ax, -0.02).values()] == [str(t) for t in shown]
     assert line(ax, -0.9) == {6.5: "6–298\n73 bars"}
@@ -199,7 +197,7 @@ def test_arrays_in_memory_give_the_picture_of_the_files(tmp_path, algo):
         np.mean([style.matrix(seed.tables[source], row, value, 15) for seed in seeds], axis=0)
         for source, row, value in (("attention", "t", "weight"), ("credit", "j", "rms"))
     )
-    figures = [credit_flow.draw_credit_flow(table, c, "")]
+    figures = [credit_flow.draw_flows([(table, c)], "")]
     figures.append(credit_flow.plot_credit_flow(A, rms, preset("dummy_amt", algo=algo)))
     figures.append(credit_flow.plot_credit_flow_pair([(A, rms, c)]))
     words = [[text.get_text() for text in figure.axes[0].texts] for figure in figures]

@@ -275,7 +275,7 @@ def test_seeds_whose_tables_disagree_are_not_averaged(tmp_path):
     attention.write_text("\n".join(attention.read_text().splitlines()[:-1]))
     seeds = [read_seed(tmp_path / f"seed_{seed}") for seed in (0, 1)]
     with pytest.raises(ValueError, match=r"attention\.csv of seeds 0 and 1 disagree"):
-        run_plots.tabulate_attention(seeds)
+        style.mean_over_seeds(seeds, "attention", "weight")
 
 
 def test_credit_maps_have_one_scale_and_tell_zero_from_the_future(tmp_path):

@@ -11,24 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
-from lvgts_np.experiments.plots.style import (
-    ALGOS,
-    BLUE,
-    ORANGE,
-    RED,
-    SHADES,
-    ZERO,
-    fields,
-    marked_step,
-    matrix,
-    phases,
-)
+from lvgts_np.experiments.plots import style
+from lvgts_np.experiments.plots.style import BLUE, ORANGE, RED, SHADES, fields, matrix
 
 MAX_SHOWN = 15  # steps drawn one by one; of a longer episode the middle is collapsed
 MIN_WEIGHT = 0.02  # of a read that gets an arc
 MIN_CREDIT = 0.001  # that gets a number
 IDLE, IDLE_READ = "0.6", "0.78"  # without gradient: the chain, a read
-HATCHED = ZERO | {"lw": 0.8}
+HATCHED = style.ZERO | {"lw": 0.8}
 TEXT = {"fontsize": 10, "ha": "center", "va": "center", "zorder": 5}
 SMALL = TEXT | {"fontsize": 9}
 
@@ -38,20 +28,16 @@ def flow_step(c):
 
     Else the recall step nearest to the marked one of Figure 2 whose own latent is not detached.
     """
-    far = {j: abs(j - marked_step(c)) for j in range(c["t2"] + 1, c["T"])}
+    far = {j: abs(j - style.marked_step(c)) for j in range(c["t2"] + 1, c["T"])}
     return min(far, key=lambda j: ((j - 1) % c["N"] > 0, j % c["N"] == 0, far[j]))
 
 
 def tabulate_credit_flow(seeds):
-    """Header and rows of `flow_table`, means over the seeds' attention.csv and credit.csv."""
+    """Table of `flow_table`, means over the seeds' attention.csv and credit.csv."""
     c = seeds[0].config
-
-    def mean(source, row, value):
-        return np.mean([matrix(s.tables[source], row, value, c["T"]) for s in seeds], axis=0)
-
-    table = flow_table(mean("attention", "t", "weight"), mean("credit", "j", "rms"), c)
-    table["weight"] = [*table["weight"][:-1], ""]  # no step reads itself
-    return tuple(table), list(zip(*table.values(), strict=True))
+    A = matrix(style.mean_over_seeds(seeds, "attention", "weight"), "t", "weight", c["T"])
+    rms = matrix(style.mean_over_seeds(seeds, "credit", "rms", "mean"), "j", "rms", c["T"])
+    return flow_table(A, rms, c)
 
 
 def flow_table(A, rms, c):
@@ -61,7 +47,7 @@ def flow_table(A, rms, c):
     detach is 1 where one lies between t and t + 1.
     """
     j = flow_step(c)
-    names = [name for name, start, end in phases(c) for _ in range(start, end)]
+    names = [name for name, start, end in style.phases(c) for _ in range(start, end)]
     return {
         "t": np.arange(j + 1),
         "phase": np.array(names[: j + 1]),
@@ -85,25 +71,21 @@ def plot_credit_flow_pair(agents, title=""):
     return draw_flows([(flow_table(A, rms, c), c) for A, rms, c in agents], title)
 
 
-def draw_credit_flow(table, c, title):
-    return draw_flows([(table, c)], title)
-
-
 def draw_flows(flows, title):
     """Figure of (table, config) pairs, one below the other."""
     figure = Figure((7.2, 2.5 * len(flows) + 1.2), layout="constrained")
     axes = figure.subplots(len(flows), 1, squeeze=False)[:, 0]
     max_rms = max(np.max(table["rms"]) for table, _ in flows) or 1.0
     for ax, (table, c) in zip(axes, flows, strict=True):
-        x, gap = places(len(table["t"]))
+        x, hidden = places(len(table["t"]))
         shade_steps(ax, table, x)
         chain(ax, table, x, c["store"])
         actions(ax, table, x, max_rms)
-        reads(ax, table, x, gap, c["algo"] == "lvgts" and not table["detach"][-2])
-        if gap:
-            collapsed(ax, table, *gap)
+        reads(ax, table, x, hidden, c["algo"] == "lvgts" and not table["detach"][-2])
+        if hidden:
+            collapsed(ax, table, hidden)
         ax.set(xlim=(-2.3, max(*x.values(), 11) + 1.6), ylim=(-2.0, 3.0), aspect="equal")
-        ax.set_title(f"{ALGOS[c['algo']]}: {verdict(table)}", fontsize=11, loc="left")
+        ax.set_title(f"{style.ALGOS[c['algo']]}: {verdict(table)}", fontsize=11, loc="left")
         ax.axis("off")
     figure.legend(handles=key(), loc="outside lower center", ncols=2, frameon=False, fontsize=10)
     figure.suptitle(title, fontsize=12)
@@ -111,12 +93,12 @@ def draw_flows(flows, title):
 
 
 def places(steps):
-    """Places {t: x} of the steps shown; first, end and place of those collapsed, or None."""
-    if steps <= MAX_SHOWN:
-        return {t: t for t in range(steps)}, None
-    first, end = MAX_SHOWN // 2 - 1, steps - MAX_SHOWN // 2
+    """Places {t: x} of the steps shown, and the range of those collapsed."""
+    first, end = steps, steps
+    if steps > MAX_SHOWN:
+        first, end = MAX_SHOWN // 2 - 1, steps - MAX_SHOWN // 2
     later = {t: t - end + first + 2 for t in range(end, steps)}
-    return {t: t for t in range(first)} | later, (first, end, first + 0.5)
+    return {t: t for t in range(first)} | later, range(first, end)
 
 
 def shade_steps(ax, table, x):
@@ -162,12 +144,11 @@ def actions(ax, table, x, max_rms):
         ax.text(-0.65, y, word, **TEXT | {"ha": "right"})
 
 
-def reads(ax, table, x, gap, live):
+def reads(ax, table, x, hidden, live):
     """Arcs of step j's memory reads; collapsed steps share one, with the sum of their weights."""
     weights, j = {at: table["weight"][t] for t, at in x.items()}, max(x.values())
-    if gap:
-        first, end, middle = gap
-        weights[middle] = table["weight"][first:end].sum()
+    if hidden:
+        weights[hidden.start + 0.5] = table["weight"][hidden].sum()
     color, word = (BLUE, "black") if live else (IDLE_READ, "0.35")
     for at, weight in weights.items():
         if weight >= MIN_WEIGHT:
@@ -179,12 +160,12 @@ def reads(ax, table, x, gap, live):
             ax.text(at, 1.05, f"{weight:.2f}", color=word, bbox=box, **TEXT)
 
 
-def collapsed(ax, table, first, end, at):
+def collapsed(ax, table, hidden):
     """Dots for the steps that are not shown, with their number of detaches and their credit."""
-    rms, bars = table["rms"][first:end], int(table["detach"][first:end].sum())
+    at, rms, bars = hidden.start + 0.5, table["rms"][hidden].max(), table["detach"][hidden].sum()
     ax.text(at, 0, "···", **TEXT | {"fontsize": 14})
-    ax.text(at, -0.9, f"{first}–{end - 1}\n{bars} bars", **TEXT | {"fontsize": 8})
-    ax.text(at, -1.65, "≤ " * bool(rms.max() >= MIN_CREDIT) + number(rms.max()), **SMALL)
+    ax.text(at, -0.9, f"{hidden[0]}–{hidden[-1]}\n{bars:.0f} bars", **TEXT | {"fontsize": 8})
+    ax.text(at, -1.65, "≤ " * bool(rms >= MIN_CREDIT) + number(rms), **SMALL)
 
 
 def number(rms):

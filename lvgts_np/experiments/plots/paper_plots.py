@@ -18,7 +18,10 @@ from lvgts_np.experiments.statistics import band, best
 from lvgts_np.experiments.summary import final_returns, run_summaries
 from lvgts_np.training.files import read_table, write_table
 
-TASKS = ("dummy_pmt", "dummy_amt", "pendulum_amt", "pendulum_pmt")
+TASKS = {
+    "dummy_pmt": "dummy-PMT", "dummy_amt": "dummy-AMT", "pendulum_amt": "pendulum-AMT",
+    "pendulum_pmt": "pendulum-PMT (extra)",
+}  # fmt: skip
 RETURNS = ("task", "algo", "episodes", "mean", "low", "high", "kept_mean")
 FINALS = (
     "task", "algo", "seed", "final_return", "kept", "attention_remember", *BOUNDS,
@@ -31,21 +34,20 @@ LOOK = {
     "lm_svg": {"color": ORANGE, "ls": (0, (3, 2)), "lw": 2.0, "zorder": 5},
 }
 MARKERS = {"lvgts": "o", "lm_svg": "s"}
-NAMES = {
-    "dummy_pmt": "dummy-PMT", "dummy_amt": "dummy-AMT", "pendulum_amt": "pendulum-AMT",
-    "pendulum_pmt": "pendulum-PMT (extra)",
-}  # fmt: skip
+BAND = Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means")
 
 
 def draw(study, directory):
     """Write returns.csv, attention.csv, finals.csv; figure2 and spread, each as PNG and as PDF."""
-    found = sorted((c for c in study if study[c]), key=lambda c: (TASKS.index(c[0]), c[1]))
-    runs = {condition: run_summaries(study, condition) for condition in found}
-    numbers = sorted({seed.number for condition in found for seed in study[condition]})
+    found = sorted((c for c in study if study[c]), key=lambda c: (list(TASKS).index(c[0]), c[1]))
+    study = {condition: study[condition] for condition in found}
+    finals = tabulate_finals(study)
+    kept = {row[:3] for row in finals if row[FINALS.index("kept")]}
+    numbers = sorted({row[FINALS.index("seed")] for row in finals})
     tables = {
-        "returns": ((*RETURNS, *map(str, numbers)), tabulate_returns(study, runs, numbers)),
-        "attention": (ATTENTION, tabulate_attention(study, found)),
-        "finals": (FINALS, tabulate_finals(study, runs)),
+        "returns": ((*RETURNS, *numbers), tabulate_returns(study, kept, numbers)),
+        "attention": (ATTENTION, tabulate_attention(study)),
+        "finals": (FINALS, finals),
     }
     for name, (header, rows) in tables.items():
         write_table(directory / f"{name}.csv", header, rows)
@@ -62,59 +64,43 @@ def save_both(plot, stem):
             style.save(figure, stem.with_suffix(f".{kind}"), dpi=200)
 
 
-def kept(runs):
-    """Seeds that the paper's rule keeps, the best three quarters by final return."""
-    seeds = list(runs)
-    return {seeds[n] for n in best(final_returns(runs.values()))}
+def tabulate_finals(study):
+    """A row for each run, with whether the paper's rule keeps it: the best three quarters."""
+    rows = []
+    for condition, seeds in study.items():
+        runs = run_summaries(study, condition)
+        keep = best(final_returns(runs.values()))
+        for n, (number, run) in enumerate(runs.items()):
+            own = number, run["final_eval_return_recall"], int(n in keep)
+            fixed = [run[name] for name in ("attention_remember", *BOUNDS)]
+            rows.append((*condition, *own, *fixed, *(seeds[0].config[x] for x in FINALS[-3:])))
+    return rows
 
 
-def tabulate_returns(study, runs, numbers):
+def tabulate_returns(study, kept, numbers):
     """A row for each evaluation of a condition; statistics only where all its runs have one."""
     rows = []
-    for condition, by_seed in runs.items():
-        keep = kept(by_seed)
-        curves = {s.number: curve(s) for s in study[condition]}
-        steps = sorted(set().union(*curves.values()))
-        values = {n: [c.get(step, np.nan) for step in steps] for n, c in curves.items()}
-        whole = np.isfinite(np.array(list(values.values()))).all(axis=0)
+    for condition, seeds in study.items():
+        steps, curves = style.learning_curves(seeds)
+        every = np.array(list(curves.values()))
+        whole = np.isfinite(every).all(axis=0)
         statistics = np.full((4, len(steps)), np.nan)
         if whole.any():
-            every = np.array(list(values.values()))[:, whole]
-            best_ones = np.array([values[n] for n in sorted(keep)])[:, whole]
-            statistics[:, whole] = *band(every), best_ones.mean(axis=0)
-        for t, step in enumerate(steps):
-            own = [values[n][t] if n in values else np.nan for n in numbers]
-            rows.append((*condition, int(step), *statistics[:, t], *own))
+            rule = np.mean([curves[n] for n in curves if (*condition, n) in kept], axis=0)
+            statistics[:, whole] = *band(every[:, whole]), rule[whole]
+        own = [curves.get(n, np.full(len(steps), np.nan)) for n in numbers]
+        rows += [(*condition, *row) for row in zip(steps, *statistics, *own, strict=True)]
     return rows
 
 
-def curve(seed):
-    """Recall return of the noise-free policy by training episodes; {} without a log."""
-    log = seed.tables.get("log", {"episodes": (), "eval_return_recall": ()})
-    return dict(zip(log["episodes"], log["eval_return_recall"], strict=True))
-
-
-def tabulate_attention(study, conditions):
+def tabulate_attention(study):
     """LVGTS's map A[t, i], mean over the runs that came to one."""
     rows = []
-    for task, algo in conditions:
-        maps = [s.tables["attention"] for s in study[task, algo] if "attention" in s.tables]
-        if algo == "lvgts" and maps:
-            steps = zip(maps[0]["t"].astype(int), maps[0]["i"].astype(int), strict=True)
-            weight = np.mean([x["weight"] for x in maps], axis=0)
-            rows += [(task, t, i, w) for (t, i), w in zip(steps, weight, strict=True)]
-    return rows
-
-
-def tabulate_finals(study, runs):
-    rows = []
-    for condition, by_seed in runs.items():
-        keep = kept(by_seed)
-        for seed in study[condition]:
-            run, c = by_seed[seed.number], seed.config
-            own = run["final_eval_return_recall"], int(seed.number in keep)
-            fixed = [run[name] for name in ("attention_remember", *BOUNDS)]
-            rows.append((*condition, seed.number, *own, *fixed, c["t1"], c["t2"], c["T"]))
+    for (task, algo), seeds in study.items():
+        having = [seed for seed in seeds if "attention" in seed.tables]
+        if algo == "lvgts" and having:
+            table = style.mean_over_seeds(having, "attention", "weight")
+            rows += [(task, *row) for row in zip(*table.values(), strict=True)]
     return rows
 
 
@@ -128,7 +114,7 @@ def plot_figure2(returns, attention, finals):
         for algo in dict.fromkeys(last["algo"]):
             draw_curves(top, algo, of(returns, task=task, algo=algo), of(last, algo=algo))
         draw_bounds(top, last)
-        top.set(xlabel="training episodes", xlim=(0, None), title=NAMES[task])
+        top.set(xlabel="training episodes", xlim=(0, None), title=TASKS[task])
         top.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         image = draw_map(bottom, of(attention, task=task), of(last, algo="lvgts"))
         if column == 0:
@@ -136,23 +122,39 @@ def plot_figure2(returns, attention, finals):
             bottom.set_ylabel("step t that attends")
     if image:
         figure.colorbar(image, ax=axes[1], label="LVGTS: mean weight", pad=0.01)
+    black = {"color": "black", "alpha": 0.5}
+    known = {line.get_label(): line for ax in axes[0] for line in ax.get_lines()}
+    handles = [
+        *(line for label, line in known.items() if not label.startswith("_")),
+        BAND,
+        Line2D([], [], ls="-", lw=0.5, label="one run", **black),
+        Line2D([], [], ls=":", lw=0.9, label="one run that the rule drops", **black),
+        Patch(**style.FRAME, label="a step of the recall phase"),
+    ]
     columns = {"ncols": len(tasks) + 1, "frameon": False}
-    figure.legend(handles=key(finals), loc="outside lower center", **columns)
+    figure.legend(handles=handles, loc="outside lower center", **columns)
     return figure
 
 
 def draw_curves(ax, algo, table, last):
     """All runs of a condition, their mean with its band, and the mean of those the rule keeps."""
-    color = LOOK[algo]["color"]
+    color, n = LOOK[algo]["color"], len(last["kept"])
     x, keep = table["episodes"], dict(zip(last["seed"], last["kept"], strict=True))
     for seed, is_kept in keep.items():
         thin = {"ls": "-" if is_kept else ":", "lw": 0.5 if is_kept else 0.9}
         ax.plot(x, table[str(int(seed))], color=color, alpha=0.35, zorder=1, **thin)
-    ax.fill_between(x, table["low"], table["high"], color=color, alpha=0.3, lw=0, zorder=2)
-    ax.plot(x, table["mean"], **LOOK[algo])
+    draw_mean(ax, algo, x, table, label=f"{ALGOS[algo]}, mean of all {n} runs")
     points = max(1, len(x) // 8)
-    ax.plot(x, table["kept_mean"], MARKERS[algo], ls="-", color=color, lw=0.8, ms=3.5,
+    words = f"{ALGOS[algo]}, best {last['kept'].sum():.0f} of {n}"
+    ax.plot(x, table["kept_mean"], MARKERS[algo], ls="-", color=color, lw=0.8, ms=3.5, label=words,
             mfc="white", zorder=6, markevery=(points // 2, points))  # fmt: skip
+
+
+def draw_mean(ax, algo, x, table, **label):
+    """Mean of all runs of a condition, and its band."""
+    color = LOOK[algo]["color"]
+    ax.fill_between(x, table["low"], table["high"], color=color, alpha=0.3, lw=0, zorder=2)
+    ax.plot(x, table["mean"], **LOOK[algo], **label)
 
 
 def draw_bounds(ax, last):
@@ -183,33 +185,6 @@ def draw_map(ax, table, last):
     return image
 
 
-def key(finals):
-    """Legend of Figure 2, with the numbers of runs."""
-    handles = []
-    for algo, look in LOOK.items():
-        if len(of(finals, algo=algo)["kept"]):
-            n, k = condition_size(finals, algo)
-            point = {"color": look["color"], "marker": MARKERS[algo], "mfc": "white", "ms": 3.5}
-            handles += [
-                Line2D([], [], **look, label=f"{ALGOS[algo]}, mean of all {n} runs"),
-                Line2D([], [], lw=0.8, **point, label=f"{ALGOS[algo]}, best {k} of {n}"),
-            ]
-    black = {"color": "black", "alpha": 0.5}
-    return [
-        *handles,
-        Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means"),
-        Line2D([], [], ls="-", lw=0.5, label="one run", **black),
-        Line2D([], [], ls=":", lw=0.9, label="one run that the rule drops", **black),
-        Patch(**style.FRAME, label="a step of the recall phase"),
-    ]
-
-
-def condition_size(finals, algo):
-    """Runs of a condition, and those that the rule keeps; the most over the tasks."""
-    columns = [of(finals, task=task, algo=algo)["kept"] for task in dict.fromkeys(finals["task"])]
-    return max(len(x) for x in columns), max(int(x.sum()) for x in columns)
-
-
 def plot_final_returns(finals):
     """Final return of each run, both algorithms, pairs joined seed by seed."""
     tasks = list(dict.fromkeys(finals["task"]))
@@ -219,32 +194,20 @@ def plot_final_returns(finals):
         last = of(finals, task=task)
         draw_bounds(ax, last)
         show_down_to_worst(ax, finals)
-        algos = [algo for algo in ("lm_svg", "lvgts") if algo in last["algo"]]
-        places = {}
-        for x, algo in enumerate(algos):
-            ends = of(last, algo=algo)
-            at = x + 0.045 * side_by_side(ends["final_return"], 0.025 * np.ptp(ax.get_ylim()))
-            draw_runs(ax, algo, at, ends["final_return"])
-            for seed, *point in zip(ends["seed"], at, ends["final_return"], strict=True):
-                places.setdefault(seed, []).append(point)
-        for points in places.values():
-            ax.plot(*np.transpose(points), color="0.6", lw=0.6, zorder=1)
-        ax.set(title=NAMES[task], xlim=(-0.6, len(algos) - 0.4))
+        algos, seeds = [a for a in ("lm_svg", "lvgts") if a in last["algo"]], last["seed"]
+        x = np.array([algos.index(algo) for algo in last["algo"]])
+        numbers, n = np.unique(seeds, return_inverse=True)
+        aside = 0.7 * ((n + 0.5) / len(numbers) - 0.5)  # that runs do not cover each other
+        for seed in numbers:
+            pair = seeds == seed
+            ax.plot((x + aside)[pair], last["final_return"][pair], color="0.6", lw=0.6, zorder=1)
+        for algo in algos:
+            mine = last["algo"] == algo
+            draw_runs(ax, algo, x[mine], last["final_return"][mine], (x + aside)[mine])
+        ax.set(title=TASKS[task], xlim=(-0.6, len(algos) - 0.4))
         ax.set_xticks(range(len(algos)), [ALGOS[a] for a in algos])
     figure.axes[0].set_ylabel("final recall return")
     return figure
-
-
-def side_by_side(y, height):
-    """Steps aside, 0, 1, -1, 2, ..., at which no two of y (n,) are nearer than height."""
-    aside = np.zeros(len(y))
-    for n in np.argsort(y, kind="stable"):
-        near = (np.abs(y - y[n]) < height) & (y <= y[n]) & (np.arange(len(y)) != n)
-        taken, step = set(aside[near]), 0
-        while step in taken:
-            step = -step if step > 0 else 1 - step
-        aside[n] = step
-    return aside
 
 
 def plot_lags(means, finals):
@@ -256,39 +219,34 @@ def plot_lags(means, finals):
     handles = []
     for algo, look in LOOK.items():
         mean, last = of(means, algo=algo), of(finals, algo=algo)
-        band_style = {"color": look["color"], "alpha": 0.25, "lw": 0}
-        top.fill_between(mean["lag"], mean["low"], mean["high"], **band_style)
-        top.plot(mean["lag"], mean["mean"], **look)
+        draw_mean(top, algo, mean["lag"], mean)
         beside = {"lvgts": 1.03, "lm_svg": 0.97}[algo]  # that runs do not cover each other
-        draw_runs(top, algo, last["lag"] * beside, last["final_return"])
+        draw_runs(top, algo, last["lag"], last["final_return"], last["lag"] * beside)
         point = {"marker": MARKERS[algo], "mfc": "white", "ms": 4}
         handles.append(Line2D([], [], **look, **point, label=f"{ALGOS[algo]}: mean, one run"))
     top.set_ylabel("final recall return (noise-free policy)")
     mean, last = of(means, algo="lvgts"), of(finals, algo="lvgts")
     bottom.plot(mean["lag"], mean["attention_remember"], color=BLUE, lw=2.0)
-    draw_runs(bottom, "lvgts", last["lag"], last["attention_remember"])
+    draw_runs(bottom, "lvgts", last["lag"], last["attention_remember"], last["lag"])
     bottom.set(ylim=(0, 1.05), xscale="log", xlabel="lag from remember to recall (steps)")
     bottom.set_xlim(mean["lag"].min() / 1.3, 2.0 * mean["lag"].max())  # room for the lines' names
     bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
     bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
     bottom.minorticks_off()
-    handles.append(Patch(fc="0.5", alpha=0.4, label="95 % of bootstrapped means"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
+    place = {"loc": "outside lower center", "ncols": 3, "frameon": False}
+    figure.legend(handles=[*handles, BAND], **place)
     return figure
 
 
 def show_down_to_worst(ax, finals):
-    """Axis down to the worst final return, but not so far that the rest is squeezed."""
-    lowest = style.lowest_shown(np.min(finals["floor_return"]), np.max(finals["max_return"]))
     worst = min(0.0, finals["final_return"].min()) - 0.3
-    ax.set_ylim(bottom=np.fmax(worst, lowest))
+    style.show_down_to(ax, worst, np.min(finals["floor_return"]), np.max(finals["max_return"]))
 
 
-def draw_runs(ax, algo, x, y):
-    """Every run as a point; below the picture a note of the depth."""
-    ax.plot(x, y, MARKERS[algo], color=LOOK[algo]["color"], mfc="none", ms=3.5, zorder=6)
-    below = y < ax.get_ylim()[0]
-    for place in np.unique(x[below]):
+def draw_runs(ax, algo, x, y, aside):
+    """Every run as a point at `aside`; below the picture a note of the depth at x."""
+    ax.plot(aside, y, MARKERS[algo], color=LOOK[algo]["color"], mfc="none", ms=3.5, zorder=6)
+    for place in np.unique(x):
         style.note_depth(ax, place, y[x == place].min(), "black")
 
 

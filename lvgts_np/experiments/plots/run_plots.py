@@ -14,12 +14,11 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lvgts_np.experiments.plots import style
-from lvgts_np.experiments.plots.credit_flow import draw_credit_flow, tabulate_credit_flow
+from lvgts_np.experiments.plots.credit_flow import draw_flows, tabulate_credit_flow
 from lvgts_np.experiments.plots.style import BLUE, BOUNDS, ORANGE, RED, fields, matrix, phases
 from lvgts_np.experiments.run_data import read_seed, same_settings
-from lvgts_np.training.files import read_table, write_table
+from lvgts_np.training.files import write_table
 
-MAX_NAMED = 5  # seeds that still get a label each
 # Credit has one scale in all pictures, in reward per unit of action: maps can be compared.
 LEAST_CREDIT, MOST_CREDIT = 1e-4, 1.0
 SIZES = LinearSegmentedColormap.from_list(
@@ -35,43 +34,75 @@ def draw(directory, like=None):
     is damaged.
     """
     directory = Path(directory)
-    paths = [path for path in directory.glob("seed_*") if path.name[5:].isdecimal()]
-    seeds = [read_seed(path) for path in paths if (path / "config.json").is_file()]
+    paths = [path.parent for path in directory.glob("seed_*/config.json")]
+    seeds = [read_seed(path) for path in paths if path.name[5:].isdecimal()]
     seeds = sorted((seed for seed in seeds if seed.tables), key=lambda seed: seed.number)
     seeds = same_settings(seeds, like)
     if not seeds:
         raise ValueError(
             f"{directory}: nothing to draw, no seed_<s> with a config.json and a log.csv"
         )
-    for stem, (source, tabulate, picture) in PICTURES.items():
+    for stem, (source, draw_seeds, what) in PICTURES.items():
         having = [seed for seed in seeds if source in seed.tables]
         if having:
-            path, c = directory / f"{stem}.csv", having[0].config
-            write_table(path, *tabulate(having))
-            title = style.heading(c, TITLES[stem], [seed.number for seed in having])
+            c = having[0].config
             with matplotlib.rc_context(style.STYLE):
-                style.save(picture(read_table(path), c, title), path.with_suffix(".png"))
+                title = style.heading(c, what, [seed.number for seed in having])
+                table, figure = draw_seeds(having, c, title)
+                rows = zip(*table.values(), strict=True)
+                rows = [["" if cell != cell else cell for cell in row] for row in rows]  # no nan
+                write_table(directory / f"{stem}.csv", tuple(table), rows)
+                style.save(figure, directory / f"{stem}.png")
 
 
-def tabulate_learning_curve(seeds):
+def draw_learning_curve(seeds, c, title):
     """Return by training episodes: a column a seed, their mean where all have one, the bounds."""
-    logs = [seed.tables["log"] for seed in seeds]
-    curves = [dict(zip(x["episodes"], x["eval_return_recall"], strict=True)) for x in logs]
+    episodes, curves = style.learning_curves(seeds)
     summary = next((seed.summary for seed in seeds if seed.summary), {})
-    bounds = [summary.get(name, "") for name in BOUNDS]
-    rows = []
-    for episodes in sorted(set().union(*curves)):
-        values = [curve.get(episodes, "") for curve in curves]
-        # A mean over those that are left would jump where a seed ends.
-        mean = "" if "" in values else np.mean(values)
-        rows.append((int(episodes), *values, mean, *bounds))
-    return ("episodes", *(f"seed_{seed.number}" for seed in seeds), "mean", *BOUNDS), rows
+    bounds = {name: summary.get(name, np.nan) for name in BOUNDS}
+    table = {"episodes": episodes} | {f"seed_{seed}": curve for seed, curve in curves.items()}
+    table["mean"] = mean_curve(curves)
+    table |= {name: np.full(len(episodes), y) for name, y in bounds.items()}
+    return table, plot_learning_curve(episodes, curves, bounds, title)
 
 
-def draw_learning_curve(table, c, title):
-    curves = {name[5:]: table[name] for name in table if name.startswith("seed_")}
-    bounds = {name: table[name][0] for name in BOUNDS}
-    return plot_learning_curve(table["episodes"], curves, bounds, title)
+def mean_curve(curves):
+    """Mean where all have a return: over those that are left it would jump where a seed ends."""
+    return np.mean(np.stack(list(curves.values()), axis=1), axis=1)
+
+
+def draw_attention(seeds, c, title):
+    table = style.mean_over_seeds(seeds, "attention", "weight")
+    return table, plot_attention(matrix(table, "t", "weight", c["T"]), c, title)
+
+
+def draw_credit(seeds, c, title):
+    table = style.mean_over_seeds(seeds, "credit", "rms", "mean")
+    rms, mean = (matrix(table, "j", name, c["T"]) for name in ("rms", "mean"))
+    return table, plot_credit(rms, mean, c, title)
+
+
+def draw_credit_flow(seeds, c, title):
+    table = tabulate_credit_flow(seeds)
+    return table, draw_flows([(table, c)], title)
+
+
+def draw_episode(seeds, c, title):
+    """Episode of the first seed, with the real reward that r_hat predicts. [§4.1]"""
+    table = dict(seeds[0].tables["episode"])
+    table["r"] = table.pop("r_recall") + c["distractor_scale"] * table.pop("r_distractor")
+    table["t"] = table["t"].astype(int)
+    return table, plot_episode(table, c, title)
+
+
+# A picture by name: the seeds' file it comes from, how its table is made and drawn, its title.
+PICTURES = {
+    "learning_curve": ("log", draw_learning_curve, "learning curve"),
+    "attention": ("attention", draw_attention, "attention"),
+    "credit": ("credit", draw_credit, "credit of actions for predicted rewards"),
+    "credit_flow": ("credit", draw_credit_flow, "credit of one predicted reward"),
+    "episode": ("episode", draw_episode, "one evaluation episode, noise-free policy"),
+}
 
 
 def plot_learning_curve(episodes, curves, bounds=None, title=""):
@@ -81,62 +112,31 @@ def plot_learning_curve(episodes, curves, bounds=None, title=""):
     "myopic_return": x, "floor_return": x} draws these as lines. Returns a Figure.
     """
     figure = Figure((7.2, 4.2), layout="constrained")
-    ax, labels = figure.add_subplot(), []
-    mean = np.mean(list(curves.values()), axis=0)  # nan where one is
-    lines = [(f"seed {seed}", curve, len(curves) == 1) for seed, curve in curves.items()]
-    for word, curve, bold in lines + [("mean", mean, True)] * (len(lines) > 1):
+    ax, named = figure.add_subplot(), len(curves) <= len(style.SEEDS)
+    for n, (seed, curve) in enumerate(curves.items()):
         seen = np.isfinite(curve)
-        x, y = episodes[seen], curve[seen]
-        ax.plot(x, y, color=BLUE if bold else style.SKY, lw=2.4 if bold else 1.0, zorder=2 + bold)
-        if len(x) and not seen[-1]:
-            near = {"xytext": (-30, 6) if bold else (4, -12), "textcoords": "offset points"}
-            ax.plot(x[-1], y[-1], "x", color=BLUE, zorder=4)
-            ax.annotate(word if bold else f"{word} ends", (x[-1], y[-1]), **near, color=BLUE)
-        elif len(x) and (bold or len(curves) <= MAX_NAMED):
-            labels.append((y[-1], word, BLUE))
+        word = f"seed {seed}" + " ends" * (not seen[-1])
+        look = {"color": style.SEEDS[n * named], "lw": 1.0, "marker": "" if seen[-1] else "x"}
+        look |= {"color": BLUE, "lw": 2.4} if len(curves) == 1 else {}
+        look["label"] = word if named or not seen[-1] else "_" * bool(n) + "seeds"
+        ax.plot(episodes[seen], curve[seen], markevery=[-1], **look)
+    if len(curves) > 1:
+        ax.plot(episodes, mean_curve(curves), color=BLUE, lw=2.4, label="mean")
     bounds = {name: y for name, y in (bounds or {}).items() if np.isfinite(y)}
     for name, y in bounds.items():
-        ax.axhline(y, color="black", lw=1.0, ls=style.DASHES[name], zorder=1)
-        labels.append((y, f"{BOUNDS[name]} {y:.3f}", "black"))
+        look = {"color": "black", "lw": 1.0, "ls": style.DASHES[name], "zorder": 1}
+        ax.axhline(y, **look, label=f"{BOUNDS[name]} {y:.3f}")
     ax.set(xlabel="training episodes", ylabel="recall return of an episode (noise-free policy)")
     ax.set_xlim(0, episodes[-1])
     if bounds:
-        cut_below(ax, episodes, curves.values(), bounds)
-    style.label_right(ax, labels)
+        style.show_down_to(ax, ax.get_ylim()[0], bounds["floor_return"], bounds["max_return"])
+    for curve in curves.values():
+        deepest = np.argmin(np.nan_to_num(curve, nan=np.inf))
+        side = "right" if episodes[deepest] > episodes[-1] / 2 else "left"
+        style.note_depth(ax, episodes[deepest], curve[deepest], BLUE, side)
+    figure.legend(loc="outside right center", frameon=False)
     figure.suptitle(title)
     return figure
-
-
-def cut_below(ax, episodes, curves, bounds):
-    """Cut the axis so that a collapse does not squeeze the rest, and note its depth."""
-    lowest = style.lowest_shown(bounds["floor_return"], bounds["max_return"])
-    for curve in curves:
-        deepest = np.argmin(np.nan_to_num(curve, nan=np.inf))
-        if curve[deepest] < lowest:
-            ax.set_ylim(bottom=lowest)
-            x = episodes[deepest]
-            side = "right" if x > episodes[-1] / 2 else "left"
-            style.note_depth(ax, x, curve[deepest], BLUE, side)
-
-
-def tabulate_attention(seeds):
-    return mean_over_seeds(seeds, "attention", ("weight",))
-
-
-def tabulate_credit(seeds):
-    return mean_over_seeds(seeds, "credit", ("rms", "mean"))
-
-
-def mean_over_seeds(seeds, source, values):
-    """Header and rows of a table that all seeds have, with the means of the columns `values`."""
-    first = seeds[0].tables[source]
-    steps = [name for name in first if name not in values]
-    for seed in seeds:
-        if not all(np.array_equal(seed.tables[source][name], first[name]) for name in steps):
-            raise ValueError(f"{source}.csv of seeds {seeds[0].number} and {seed.number} disagree")
-    means = [np.mean([seed.tables[source][name] for seed in seeds], axis=0) for name in values]
-    columns = [*(first[name].astype(int) for name in steps), *means]
-    return (*steps, *values), list(zip(*columns, strict=True))
 
 
 def plot_attention(A, config, title=""):
@@ -173,7 +173,7 @@ def plot_credit(rms, mean, config, title=""):
         (left, rms, size, SIZES, "root mean square over episodes"),
         (right, mean, sign, "PuOr", "signed mean over episodes"),
     ):
-        image = draw_credit(ax, np.where(rms == 0, np.nan, values), rms == 0, c, norm, cmap)
+        image = draw_matrix(ax, np.where(rms == 0, np.nan, values), rms == 0, c, norm, cmap)
         ax.set_title(words, pad=20)
         figure.colorbar(image, ax=ax, label=label, extend="both")
     key = (
@@ -188,7 +188,7 @@ def plot_credit(rms, mean, config, title=""):
     return figure
 
 
-def draw_credit(ax, values, zero, c, norm, cmap):
+def draw_matrix(ax, values, zero, c, norm, cmap):
     """One credit matrix, exact zeros hatched, with phases and detaches; returns its image."""
     ax.set_facecolor(style.FUTURE)
     past = np.tril(np.ones_like(zero))
@@ -209,15 +209,6 @@ def draw_credit(ax, values, zero, c, norm, cmap):
     ax.add_patch(Rectangle((-0.5, c["t2"] + 0.5), c["t1"], c["T"] - c["t2"] - 1, **style.FRAME))
     ax.set(xlabel="step i of the action", ylabel="step j of the predicted reward")
     return image
-
-
-def tabulate_episode(seeds):
-    """Episode of the first seed, with the real reward that r_hat predicts. [§4.1]"""
-    columns = dict(seeds[0].tables["episode"])
-    scale = seeds[0].config["distractor_scale"]
-    columns["r"] = columns.pop("r_recall") + scale * columns.pop("r_distractor")
-    columns["t"] = columns["t"].astype(int)
-    return tuple(columns), list(zip(*columns.values(), strict=True))
 
 
 def plot_episode(episode, config, title=""):
@@ -254,28 +245,3 @@ def plot_episode(episode, config, title=""):
     ax.xaxis.set_major_locator(MaxNLocator(20, integer=True))
     figure.suptitle(title)
     return figure
-
-
-def draw_attention_table(table, c, title):
-    return plot_attention(matrix(table, "t", "weight", c["T"]), c, title)
-
-
-def draw_credit_table(table, c, title):
-    rms, mean = (matrix(table, "j", name, c["T"]) for name in ("rms", "mean"))
-    return plot_credit(rms, mean, c, title)
-
-
-# A picture by name: the seeds' file it comes from, how its table is made, and how it is drawn.
-PICTURES = {
-    "learning_curve": ("log", tabulate_learning_curve, draw_learning_curve),
-    "attention": ("attention", tabulate_attention, draw_attention_table),
-    "credit": ("credit", tabulate_credit, draw_credit_table),
-    "credit_flow": ("credit", tabulate_credit_flow, draw_credit_flow),
-    "episode": ("episode", tabulate_episode, plot_episode),
-}
-TITLES = {
-    "learning_curve": "learning curve", "attention": "attention",
-    "credit": "credit of actions for predicted rewards",
-    "credit_flow": "credit of one predicted reward",
-    "episode": "one evaluation episode, noise-free policy",
-}  # fmt: skip

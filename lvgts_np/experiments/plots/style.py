@@ -1,4 +1,4 @@
-"""What the pictures share: colours, phases, matrices over steps, labels, files."""
+"""What the pictures share: colours, tables over seeds, phases, files."""
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -10,6 +10,7 @@ from lvgts_np.training.files import replace
 BLUE, SKY, ORANGE, RED, GREEN = "#0072B2", "#56B4E9", "#E69F00", "#C8201A", "#009E73"
 SHADES = {"remember": "#D6E8F5", "distractor": "#F3F3F3", "recall": "#FDF0DA"}
 FUTURE = "0.78"  # a step that has not happened yet
+SEEDS = (SKY, ORANGE, GREEN, RED, "0.5")
 ZERO = {"fc": "white", "ec": "0.45", "hatch": "////", "lw": 0}  # a credit of exactly 0
 FRAME = {"fill": False, "ec": RED, "lw": 2.5, "zorder": 4, "clip_on": False}
 STYLE = {
@@ -46,6 +47,27 @@ def matrix(table, row, value, T):
     A = np.full((T, T), np.nan)
     A[table[row].astype(int), table["i"].astype(int)] = table[value]
     return A
+
+
+def learning_curves(seeds):
+    """Training episodes (n,), and recall returns {seed: (n,)}, nan where a seed has none."""
+    logs = {seed.number: seed.tables.get("log", {}) for seed in seeds}
+    names = "episodes", "eval_return_recall"
+    curves = {n: dict(zip(*(x.get(y, ()) for y in names), strict=True)) for n, x in logs.items()}
+    steps = sorted(set().union(*curves.values()))
+    values = {n: np.array([curve.get(x, np.nan) for x in steps]) for n, curve in curves.items()}
+    return np.array(steps, dtype=int), values
+
+
+def mean_over_seeds(seeds, source, *values):
+    """Table that all seeds have: its steps, and the means of the columns `values`."""
+    first = seeds[0].tables[source]
+    steps = {name: first[name].astype(int) for name in first if name not in values}
+    for seed in seeds:
+        if not all(np.array_equal(seed.tables[source][name], steps[name]) for name in steps):
+            raise ValueError(f"{source}.csv of seeds {seeds[0].number} and {seed.number} disagree")
+    means = {x: np.mean([seed.tables[source][x] for seed in seeds], axis=0) for x in values}
+    return steps | means
 
 
 def phases(c):
@@ -92,30 +114,14 @@ def mark_phases(ax, c, ticks=8, lw=0.8):
         axis.set_major_locator(MaxNLocator(ticks, integer=True))
 
 
-def lowest_shown(lower_bound, optimal):
-    """Return at which an axis is cut; nan without bounds, and nothing is below that."""
-    return lower_bound - 0.75 * (optimal - lower_bound)
+def show_down_to(ax, worst, lower_bound, optimal):
+    """Axis down to the worst return, but not so far that the rest is squeezed."""
+    ax.set_ylim(bottom=np.fmax(worst, lower_bound - 0.75 * (optimal - lower_bound)))
 
 
 def note_depth(ax, x, depth, color, ha="left"):
-    """Note on the lower edge: the depth of a value below it."""
-    offset = {"left": (4, 4), "right": (-4, 4)}[ha]
-    at = {"xytext": offset, "textcoords": "offset points", "ha": ha}
-    ax.annotate(f"to {depth:.1f}", (x, ax.get_ylim()[0]), color=color, **at)
-
-
-def label_right(ax, labels):
-    """Names (y, text, colour) beside the axes, pushed apart until none covers another."""
-    labels = sorted((max(y, ax.get_ylim()[0]), *label) for y, *label in labels)
-    at = np.array([y for y, _, _ in labels])
-    gap = 0.055 * np.diff(ax.get_ylim())
-    for _ in range(200):
-        overlap = np.maximum(gap - np.diff(at), 0) / 2
-        at[:-1] -= overlap
-        at[1:] += overlap
-    edge = ax.get_yaxis_transform()
-    for place, (y, text, color) in zip(at, labels, strict=True):
-        line = {"arrowstyle": "-", "lw": 0.6, "color": color, "shrinkA": 1, "shrinkB": 0}
-        ax.annotate(
-            text, (1, y), (1.04, place), edge, edge, va="center", color=color, arrowprops=line
-        )
+    """Note on the lower edge: the depth of a value, if it is below it."""
+    bottom, offset = ax.get_ylim()[0], ({"left": 4, "right": -4}[ha], 4)
+    if depth < bottom:
+        at = {"xytext": offset, "textcoords": "offset points", "ha": ha}
+        ax.annotate(f"to {depth:.1f}", (x, bottom), color=color, **at)
