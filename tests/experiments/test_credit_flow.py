@@ -9,11 +9,11 @@ import pytest
 from matplotlib.patches import Circle, PathPatch, Rectangle
 from matplotlib.text import Annotation
 
-from lvgts_np.experiments.plots import credit_flow, style
+from lvgts_np.experiments.plots import credit_flow, run_plots, style
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.training import config_file
 from lvgts_np.training.config import ALGOS, preset
-from lvgts_np.training.files import read_table, write_table
+from lvgts_np.training.files import write_table
 
 LONG = {"t2": 301, "T": 306}
 
@@ -35,13 +35,17 @@ def write_seed(path, c, seed):
     write_table(path / "credit.csv", ("j", "i", "mean", "rms"), every)
 
 
-def tabulated(folder, **changes):
-    """The table and the config of two seeds."""
+def agent(folder, **changes):
+    """The attention map and the credit of two seeds, their means, and their config."""
     c = preset("dummy_amt", **changes)
     for seed in (0, 1):
         write_seed(folder / f"seed_{seed}", c, seed)
     seeds = read_seeds(folder, (0, 1))
-    return credit_flow.tabulate_credit_flow(seeds), seeds[0].config
+    A, rms = (
+        np.mean([style.matrix(seed.tables[source], row, value, c.T) for seed in seeds], axis=0)
+        for source, row, value in (("attention", "t", "weight"), ("credit", "j", "rms"))
+    )
+    return A, rms, seeds[0].config
 
 
 def rows_of(path):
@@ -73,7 +77,8 @@ def drawn(ax):
 
 @pytest.mark.parametrize("algo", ALGOS)
 def test_the_table_holds_the_means_of_the_seeds_files(tmp_path, algo):
-    tabulated(tmp_path, algo=algo)
+    agent(tmp_path, algo=algo)
+    run_plots.draw(tmp_path)
     table = rows_of(tmp_path / "credit_flow.csv")
     assert [row["t"] for row in table] == [str(t) for t in range(14)]
     assert [row["phase"] for row in table] == 3 * ["remember"] + 8 * ["distractor"] + 3 * ["recall"]
@@ -88,9 +93,9 @@ def test_the_table_holds_the_means_of_the_seeds_files(tmp_path, algo):
 
 
 def test_exact_zeros_stay_zeros(tmp_path):
-    table, _ = tabulated(tmp_path / "a", algo="lm_svg")
+    table = credit_flow.flow_table(*agent(tmp_path / "a", algo="lm_svg"))
     assert np.flatnonzero(table["rms"]).tolist() == [12, 13]
-    table, _ = tabulated(tmp_path / "b", algo="lvgts")
+    table = credit_flow.flow_table(*agent(tmp_path / "b", algo="lvgts"))
     assert np.flatnonzero(table["rms"]).tolist() == [0, 1, 12, 13]
 
 
@@ -111,8 +116,8 @@ def test_zero_is_written_for_an_exact_zero_and_for_no_other_number():
 
 
 def test_the_pair_shows_the_reads_of_one_and_the_exact_zeros_of_the_other(tmp_path):
-    flows = [tabulated(tmp_path / algo, algo=algo) for algo in ALGOS]
-    top, bottom = credit_flow.draw_flows(flows, "").axes
+    agents = [agent(tmp_path / algo, algo=algo) for algo in ALGOS]
+    top, bottom = credit_flow.plot_credit_flow_pair(agents).axes
     assert top.get_title("left") == "LVGTS: memory reads carry credit past the bars"
     assert bottom.get_title("left") == "LM-SVG: exactly 0 left of the last bar"
     assert [*line(bottom, -1.65).values()][:12] == 12 * ["0"]
@@ -129,8 +134,8 @@ def test_the_pair_shows_the_reads_of_one_and_the_exact_zeros_of_the_other(tmp_pa
 @pytest.mark.parametrize("algo", ALGOS)
 @pytest.mark.parametrize("changes", [{}, {"store": "after"}, {"N": 1}, {"T": 5, "t1": 1, "t2": 2}])
 def test_every_step_has_its_number_and_every_weight_its_arc(tmp_path, algo, changes):
-    table, c = tabulated(tmp_path, algo=algo, **changes)
-    (ax,) = credit_flow.draw_flows([(table, c)], "").axes
+    one = agent(tmp_path, algo=algo, **changes)
+    table, (ax,) = credit_flow.flow_table(*one), credit_flow.plot_credit_flow(*one).axes
     steps = range(len(table["t"]))
     assert line(ax, -0.02) == {t: str(t) for t in steps}
     assert line(ax, -1.65) == {t: credit_flow.number(table["rms"][t]) for t in steps}
@@ -147,18 +152,19 @@ def test_every_step_has_its_number_and_every_weight_its_arc(tmp_path, algo, chan
 
 
 def test_a_weight_below_the_threshold_draws_no_arc(tmp_path):
-    table, c = tabulated(tmp_path)
+    A, rms, c = agent(tmp_path)
     below = np.nextafter(credit_flow.MIN_WEIGHT, 0)
-    table["weight"] = np.array([credit_flow.MIN_WEIGHT, below, *11 * [0.0], np.nan])
-    (ax,) = credit_flow.draw_flows([(table, c)], "").axes
+    A[13, :13] = [credit_flow.MIN_WEIGHT, below, *11 * [0.0]]
+    (ax,) = credit_flow.plot_credit_flow(A, rms, c).axes
     assert drawn(ax)[0] == [0]
 
 
 @pytest.mark.parametrize("algo", ALGOS)
 def test_a_long_episode_is_collapsed_and_nothing_of_it_is_lost(tmp_path, algo):
-    table, c = tabulated(tmp_path, algo=algo, **LONG)
-    table["rms"][150] = 0.25 * (algo == "lvgts")
-    (ax,) = credit_flow.draw_flows([(table, c)], "").axes
+    A, rms, c = agent(tmp_path, algo=algo, **LONG)
+    rms[305, 150] = 0.25 * (algo == "lvgts")
+    table = credit_flow.flow_table(A, rms, c)
+    (ax,) = credit_flow.plot_credit_flow(A, rms, c).axes
     shown = [*range(6), *range(299, 306)]
     assert [*line(ax, -0.02).values()] == [str(t) for t in shown]
     assert line(ax, -0.9) == {6.5: "6–298\n73 bars"}
@@ -174,9 +180,10 @@ def test_a_long_episode_is_collapsed_and_nothing_of_it_is_lost(tmp_path, algo):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("changes", [{}, LONG, {"T": 5, "t1": 1, "t2": 2}])
 def test_no_text_lies_on_another_or_beyond_the_page(tmp_path, changes):
-    flows = [tabulated(tmp_path / algo, algo=algo, **changes) for algo in ALGOS]
+    agents = [agent(tmp_path / algo, algo=algo, **changes) for algo in ALGOS]
+    title = "dummy_amt: credit of one predicted reward"
     with matplotlib.rc_context(style.STYLE):
-        figure = credit_flow.draw_flows(flows, "dummy_amt: credit of one predicted reward")
+        figure = credit_flow.plot_credit_flow_pair(agents, title)
         figure.draw_without_rendering()
     for ax in figure.axes:
         boxes = [text.get_window_extent() for text in ax.texts if text.get_text()]
@@ -191,14 +198,9 @@ def test_no_text_lies_on_another_or_beyond_the_page(tmp_path, changes):
 
 @pytest.mark.parametrize("algo", ALGOS)
 def test_arrays_in_memory_give_the_picture_of_the_files(tmp_path, algo):
-    table, c = tabulated(tmp_path, algo=algo)
-    seeds = read_seeds(tmp_path, (0, 1))
-    A, rms = (
-        np.mean([style.matrix(seed.tables[source], row, value, 15) for seed in seeds], axis=0)
-        for source, row, value in (("attention", "t", "weight"), ("credit", "j", "rms"))
-    )
-    figures = [credit_flow.draw_flows([(table, c)], "")]
-    figures.append(credit_flow.plot_credit_flow(A, rms, preset("dummy_amt", algo=algo)))
+    A, rms, c = agent(tmp_path, algo=algo)
+    _, figure = run_plots.draw_credit_flow(read_seeds(tmp_path, (0, 1)), c, "")
+    figures = [figure, credit_flow.plot_credit_flow(A, rms, preset("dummy_amt", algo=algo))]
     figures.append(credit_flow.plot_credit_flow_pair([(A, rms, c)]))
     words = [[text.get_text() for text in figure.axes[0].texts] for figure in figures]
     assert words[0] == words[1] == words[2]

@@ -113,13 +113,16 @@ def test_a_frozen_run_counts_as_a_failure_and_its_curve_ends(study, tmp_path):
     assert [np.isfinite(float(r["mean"])) for r in table] == [True, True, False, False]
 
 
-def test_points_that_would_cover_each_other_lie_side_by_side():
-    y = np.array([1.0, 0.0, 1.01, 0.99, 0.5, 1.0])
-    aside = paper_plots.side_by_side(y, 0.1)
-    assert aside[[1, 4]].tolist() == [0, 0]
-    assert sorted(aside[[0, 2, 3, 5]]) == [-1, 0, 1, 2]
-    close = np.abs(y[:, None] - y) < 0.1
-    assert not np.any(close & (aside[:, None] == aside) & ~np.eye(6, dtype=bool))
+def test_no_run_covers_another_and_pairs_are_joined(study, tmp_path):
+    paper_plots.draw(study, tmp_path)
+    finals = read_table(tmp_path / "finals.csv")
+    for ax in paper_plots.plot_final_returns(finals).axes:
+        pairs = [line.get_xydata() for line in ax.lines if line.get_color() == "0.6"]
+        runs = {line.get_marker(): line for line in ax.lines if line.get_marker() in "so"}
+        assert len(pairs) == 4
+        for n, marker in enumerate("so"):
+            assert np.array_equal([pair[n] for pair in pairs], runs[marker].get_xydata())
+            assert np.diff(runs[marker].get_xdata()).min() > 0.1
 
 
 def test_both_algorithms_show_where_they_are_equal(study):

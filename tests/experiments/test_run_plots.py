@@ -9,11 +9,10 @@ import pytest
 from matplotlib.image import imread
 
 from lvgts_np.experiments.diagnostics import credit_over_episodes, diagnose
-from lvgts_np.experiments.plots import run_plots
+from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_data import read_seed
 from lvgts_np.training import config_file
 from lvgts_np.training.config import ALGOS, SMOKE, preset
-from lvgts_np.training.files import read_table
 from lvgts_np.training.trainer import Trainer
 
 STEMS = ("learning_curve", "attention", "credit", "credit_flow", "episode")
@@ -167,20 +166,17 @@ def test_a_short_episode(tmp_path):
     check_pictures(tmp_path)
 
 
-def painted(tmp_path, stem, settings):
-    """The Figure of one picture of one seed, and the seed's own table."""
+def drawn(tmp_path, draw, settings):
+    """The Figure of one picture of one seed."""
     write_seed(tmp_path, 0, settings)
-    source, tabulate, picture = run_plots.PICTURES[stem]
     seeds = [read_seed(tmp_path / "seed_0")]
-    header, rows = tabulate(seeds)
-    table = dict(zip(header, np.array(rows).T, strict=True))
-    figure = picture(table, seeds[0].config, "title")
-    return figure, rows_of(tmp_path / "seed_0" / f"{source}.csv")
+    return draw(seeds, seeds[0].config, "title")[1]
 
 
 @pytest.mark.parametrize("algo", ALGOS)
 def test_exact_zeros_of_the_past_are_hatched_and_no_others(tmp_path, algo):
-    figure, table = painted(tmp_path, "credit", preset("dummy_amt", algo=algo))
+    figure = drawn(tmp_path, run_plots.draw_credit, preset("dummy_amt", algo=algo))
+    table = rows_of(tmp_path / "seed_0" / "credit.csv")
     past = [row for row in table if int(row["i"]) <= int(row["j"])]
     zeros = {(int(row["i"]), int(row["j"])) for row in past if float(row["rms"]) == 0}
     assert 20 < len(zeros) < len(past)
@@ -197,7 +193,8 @@ def test_exact_zeros_of_the_past_are_hatched_and_no_others(tmp_path, algo):
 
 
 def test_the_red_bars_are_the_attention_of_one_recall_step(tmp_path):
-    figure, table = painted(tmp_path, "attention", preset("dummy_amt"))
+    figure = drawn(tmp_path, run_plots.draw_attention, preset("dummy_amt"))
+    table = rows_of(tmp_path / "seed_0" / "attention.csv")
     weights = [float(row["weight"]) for row in table if row["t"] == "12"]
     bars = figure.axes[1].containers[0]
     assert [bar.get_height() for bar in bars] == weights
@@ -213,18 +210,29 @@ def test_a_collapse_is_cut_and_leaves_every_name_on_the_page(tmp_path, at):
     log = rows_of(tmp_path / "seed_1" / "log.csv")
     log[at]["eval_return_recall"] = -21.1
     write_csv(tmp_path / "seed_1" / "log.csv", log[0], [row.values() for row in log])
-    run_plots.draw(tmp_path)
-    table = read_table(tmp_path / "learning_curve.csv")
-    figure = run_plots.draw_learning_curve(table, {}, "title")
+    seeds = [read_seed(tmp_path / f"seed_{seed}") for seed in range(2)]
+    _, figure = run_plots.draw_learning_curve(seeds, seeds[0].config, "title")
     figure.draw_without_rendering()
-    (ax,) = figure.axes
+    (ax,), names = figure.axes, figure.legends[0].get_texts()
     assert ax.get_ylim()[0] == pytest.approx(-2.0 - 0.75 * (1.998 + 2.0))
-    words = [text.get_text() for text in ax.texts]
+    words = [text.get_text() for text in (*ax.texts, *names)]
     assert {"seed 0", "seed 1", "mean", "to -21.1"} < set(words)
-    for text in ax.texts:
-        box, frame = text.get_window_extent(), figure if text.get_text() != "to -21.1" else ax
+    for text in (*ax.texts, *names):
+        box, frame = text.get_window_extent(), figure if text in names else ax
         assert frame.bbox.x0 < box.x0 < box.x1 < frame.bbox.x1
         assert frame.bbox.y0 < box.y0 < box.y1 < frame.bbox.y1
+        assert text not in names or box.x0 > ax.bbox.x1  # no name on a curve
+
+
+def test_of_many_seeds_only_those_that_end_early_are_named():
+    episodes, curves = np.arange(1, 5), {seed: np.linspace(seed, 1, 4) for seed in range(6)}
+    curves[4][2:] = np.nan
+    figure = run_plots.plot_learning_curve(episodes, curves)
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words == ["seeds", "seed 4 ends", "mean"]
+    lines = figure.axes[0].lines
+    assert [line.get_marker() for line in lines] == [*4 * [""], "x", "", "None"]
+    assert np.isfinite(lines[-1].get_ydata()).tolist() == [True, True, False, False]
 
 
 def test_interrupted_seeds_give_a_learning_curve_without_lines(tmp_path):
@@ -281,7 +289,8 @@ def test_seeds_whose_tables_disagree_are_not_averaged(tmp_path):
 def test_credit_maps_have_one_scale_and_tell_zero_from_the_future(tmp_path):
     scales = []
     for algo in ALGOS:
-        figure, _ = painted(tmp_path / algo, "credit", preset("dummy_amt", algo=algo))
+        settings = preset("dummy_amt", algo=algo)
+        figure = drawn(tmp_path / algo, run_plots.draw_credit, settings)
         left, right = (ax.images[0] for ax in figure.axes[:2])
         scales.append((left.norm.vmin, left.norm.vmax, right.norm.linthresh, right.norm.vmax))
         dark = [np.mean(left.cmap(x)[:3]) for x in (0.0, 0.5, 1.0)]

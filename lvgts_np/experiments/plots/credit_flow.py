@@ -12,7 +12,7 @@ from matplotlib.patches import Circle, Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
 from lvgts_np.experiments.plots import style
-from lvgts_np.experiments.plots.style import BLUE, ORANGE, RED, SHADES, fields, matrix
+from lvgts_np.experiments.plots.style import BLUE, ORANGE, RED, SHADES, fields
 
 MAX_SHOWN = 15  # steps drawn one by one; of a longer episode the middle is collapsed
 MIN_WEIGHT = 0.02  # of a read that gets an arc
@@ -32,14 +32,6 @@ def flow_step(c):
     return min(far, key=lambda j: ((j - 1) % c["N"] > 0, j % c["N"] == 0, far[j]))
 
 
-def tabulate_credit_flow(seeds):
-    """Table of `flow_table`, means over the seeds' attention.csv and credit.csv."""
-    c = seeds[0].config
-    A = matrix(style.mean_over_seeds(seeds, "attention", "weight"), "t", "weight", c["T"])
-    rms = matrix(style.mean_over_seeds(seeds, "credit", "rms", "mean"), "j", "rms", c["T"])
-    return flow_table(A, rms, c)
-
-
 def flow_table(A, rms, c):
     """Columns t, phase, detach, weight, rms for t = 0..j. [Fig. 1b]
 
@@ -47,11 +39,11 @@ def flow_table(A, rms, c):
     detach is 1 where one lies between t and t + 1.
     """
     j = flow_step(c)
-    names = [name for name, start, end in style.phases(c) for _ in range(start, end)]
+    t = np.arange(j + 1)
     return {
-        "t": np.arange(j + 1),
-        "phase": np.array(names[: j + 1]),
-        "detach": np.array([int((t + 1) % c["N"] == 0) for t in range(j + 1)]),
+        "t": t,
+        "phase": np.array(list(SHADES))[np.digitize(t, [c["t1"], c["t2"] + 1])],
+        "detach": ((t + 1) % c["N"] == 0).astype(int),
         "weight": np.append(A[j, :j], np.nan),
         "rms": rms[j, : j + 1],
     }
@@ -67,12 +59,7 @@ def plot_credit_flow(A, rms, config, title=""):
 
 def plot_credit_flow_pair(agents, title=""):
     """The same for several agents (A, rms, config), one below the other. [Fig. 1b]"""
-    agents = [(A, rms, fields(config)) for A, rms, config in agents]
-    return draw_flows([(flow_table(A, rms, c), c) for A, rms, c in agents], title)
-
-
-def draw_flows(flows, title):
-    """Figure of (table, config) pairs, one below the other."""
+    flows = [(flow_table(A, rms, fields(c)), fields(c)) for A, rms, c in agents]
     figure = Figure((7.2, 2.5 * len(flows) + 1.2), layout="constrained")
     axes = figure.subplots(len(flows), 1, squeeze=False)[:, 0]
     max_rms = max(np.max(table["rms"]) for table, _ in flows) or 1.0

@@ -144,10 +144,9 @@ def draw_curves(ax, algo, table, last):
         thin = {"ls": "-" if is_kept else ":", "lw": 0.5 if is_kept else 0.9}
         ax.plot(x, table[str(int(seed))], color=color, alpha=0.35, zorder=1, **thin)
     draw_mean(ax, algo, x, table, label=f"{ALGOS[algo]}, mean of all {n} runs")
-    points = max(1, len(x) // 8)
     words = f"{ALGOS[algo]}, best {last['kept'].sum():.0f} of {n}"
     ax.plot(x, table["kept_mean"], MARKERS[algo], ls="-", color=color, lw=0.8, ms=3.5, label=words,
-            mfc="white", zorder=6, markevery=(points // 2, points))  # fmt: skip
+            mfc="white", zorder=6, markevery=0.2)  # fmt: skip
 
 
 def draw_mean(ax, algo, x, table, **label):
@@ -193,7 +192,7 @@ def plot_final_returns(finals):
     for ax, task in zip(axes, tasks, strict=True):
         last = of(finals, task=task)
         draw_bounds(ax, last)
-        show_down_to_worst(ax, finals)
+        style.show_down_to(ax, min(0.0, finals["final_return"].min()) - 0.3, finals)
         algos, seeds = [a for a in ("lm_svg", "lvgts") if a in last["algo"]], last["seed"]
         x = np.array([algos.index(algo) for algo in last["algo"]])
         numbers, n = np.unique(seeds, return_inverse=True)
@@ -215,7 +214,7 @@ def plot_lags(means, finals):
     figure = Figure((6.8, 6.0), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(2.4, 1))
     draw_bounds(top, finals)
-    show_down_to_worst(top, finals)
+    style.show_down_to(top, min(0.0, finals["final_return"].min()) - 0.3, finals)
     handles = []
     for algo, look in LOOK.items():
         mean, last = of(means, algo=algo), of(finals, algo=algo)
@@ -238,16 +237,11 @@ def plot_lags(means, finals):
     return figure
 
 
-def show_down_to_worst(ax, finals):
-    worst = min(0.0, finals["final_return"].min()) - 0.3
-    style.show_down_to(ax, worst, np.min(finals["floor_return"]), np.max(finals["max_return"]))
-
-
 def draw_runs(ax, algo, x, y, aside):
     """Every run as a point at `aside`; below the picture a note of the depth at x."""
     ax.plot(aside, y, MARKERS[algo], color=LOOK[algo]["color"], mfc="none", ms=3.5, zorder=6)
     for place in np.unique(x):
-        style.note_depth(ax, place, y[x == place].min(), "black")
+        style.note_depth(ax, place, y[x == place].min())
 
 
 def of(table, **which):

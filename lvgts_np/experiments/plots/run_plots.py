@@ -14,7 +14,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lvgts_np.experiments.plots import style
-from lvgts_np.experiments.plots.credit_flow import draw_flows, tabulate_credit_flow
+from lvgts_np.experiments.plots.credit_flow import flow_table, plot_credit_flow
 from lvgts_np.experiments.plots.style import BLUE, BOUNDS, ORANGE, RED, fields, matrix, phases
 from lvgts_np.experiments.run_data import read_seed, same_settings
 from lvgts_np.training.files import write_table
@@ -83,8 +83,9 @@ def draw_credit(seeds, c, title):
 
 
 def draw_credit_flow(seeds, c, title):
-    table = tabulate_credit_flow(seeds)
-    return table, draw_flows([(table, c)], title)
+    A = matrix(style.mean_over_seeds(seeds, "attention", "weight"), "t", "weight", c["T"])
+    rms = matrix(style.mean_over_seeds(seeds, "credit", "rms", "mean"), "j", "rms", c["T"])
+    return flow_table(A, rms, c), plot_credit_flow(A, rms, c, title)
 
 
 def draw_episode(seeds, c, title):
@@ -129,11 +130,10 @@ def plot_learning_curve(episodes, curves, bounds=None, title=""):
     ax.set(xlabel="training episodes", ylabel="recall return of an episode (noise-free policy)")
     ax.set_xlim(0, episodes[-1])
     if bounds:
-        style.show_down_to(ax, ax.get_ylim()[0], bounds["floor_return"], bounds["max_return"])
+        style.show_down_to(ax, ax.get_ylim()[0], bounds)
     for curve in curves.values():
         deepest = np.argmin(np.nan_to_num(curve, nan=np.inf))
-        side = "right" if episodes[deepest] > episodes[-1] / 2 else "left"
-        style.note_depth(ax, episodes[deepest], curve[deepest], BLUE, side)
+        style.note_depth(ax, episodes[deepest], curve[deepest])
     figure.legend(loc="outside right center", frameon=False)
     figure.suptitle(title)
     return figure
@@ -217,9 +217,8 @@ def plot_episode(episode, config, title=""):
     episode holds columns (T,): t, o_m, a, r, r_hat, and o_0, ... for each observation.
     """
     c, t = fields(config), episode["t"]
-    swing = {"o_1": "cos", "o_2": "sin", "o_3": "speed / 8"}
-    swing = {name: word for name, word in swing.items() if name in episode}
-    words = ("observation", *["pendulum"][: len(swing)], "action", "reward")
+    swing = {"o_1": "cos", "o_2": "sin", "o_3": "speed / 8"} if "o_1" in episode else {}
+    words = ("observation", *["pendulum"] * bool(swing), "action", "reward")
     figure = Figure((7.6, 1.2 + 1.7 * len(words)), layout="constrained")
     axes = dict(zip(words, figure.subplots(len(words), 1, sharex=True), strict=True))
     for word in ("observation", "action"):
@@ -228,10 +227,9 @@ def plot_episode(episode, config, title=""):
     for (name, label), look in zip(swing.items(), ("o-", "s--", "^:"), strict=False):
         axes["pendulum"].plot(t, episode[name], look, color=BLUE, label=label)
     axes["action"].plot(t, episode["a"], "o-", color="black", label="action")
-    reveal = np.arange(c["t1"] - 1) if c["task"].endswith("amt") else ()
-    if len(reveal):
+    if c["task"].endswith("amt"):
         show = {"color": style.GREEN, "lw": 4, "alpha": 0.6, "label": "a_m, reveals o_m"}
-        axes["action"].plot(reveal, np.full(len(reveal), c["a_m"]), **show)
+        axes["action"].plot([0, c["t1"] - 2], [c["a_m"]] * 2, **show)
     scale = f"\n(pendulum's x {c['distractor_scale']:g})" if swing else ""
     axes["reward"].bar(t, episode["r"], color=ORANGE, label=f"real{scale}")
     axes["reward"].plot(t, episode["r_hat"], "D", color="black", label="predicted")

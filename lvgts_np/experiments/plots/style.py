@@ -83,10 +83,9 @@ def marked_step(c):
 
 def draw_attention(ax, A, c):
     """Attention map (T, T) with one recall step in red; returns its image. [Fig. 2, bottom row]"""
-    future = np.arange(c["T"])[:, None] <= np.arange(c["T"])
     ax.set_facecolor(FUTURE)
-    values = np.where(future, np.nan, A)
-    image = ax.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    past = np.where(np.tri(c["T"], k=-1), A, np.nan)
+    image = ax.imshow(past, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     t = marked_step(c)
     ax.add_patch(Rectangle((-0.5, t - 0.5), t, 1, **FRAME))
     mark_phases(ax, c)
@@ -114,14 +113,15 @@ def mark_phases(ax, c, ticks=8, lw=0.8):
         axis.set_major_locator(MaxNLocator(ticks, integer=True))
 
 
-def show_down_to(ax, worst, lower_bound, optimal):
+def show_down_to(ax, worst, bounds):
     """Axis down to the worst return, but not so far that the rest is squeezed."""
-    ax.set_ylim(bottom=np.fmax(worst, lower_bound - 0.75 * (optimal - lower_bound)))
+    lower, optimal = np.min(bounds["floor_return"]), np.max(bounds["max_return"])
+    ax.set_ylim(bottom=max(worst, lower - 0.75 * (optimal - lower)))
 
 
-def note_depth(ax, x, depth, color, ha="left"):
-    """Note on the lower edge: the depth of a value, if it is below it."""
-    bottom, offset = ax.get_ylim()[0], ({"left": 4, "right": -4}[ha], 4)
+def note_depth(ax, x, depth):
+    """Note on the lower edge: the depth of a return that is below it."""
+    bottom, side = ax.get_ylim()[0], 1 if x < np.mean(ax.get_xlim()) else -1
     if depth < bottom:
-        at = {"xytext": offset, "textcoords": "offset points", "ha": ha}
-        ax.annotate(f"to {depth:.1f}", (x, bottom), color=color, **at)
+        at = {"xytext": (4 * side, 4), "ha": "left" if side > 0 else "right"}
+        ax.annotate(f"to {depth:.1f}", (x, bottom), textcoords="offset points", **at)
