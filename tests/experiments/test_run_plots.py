@@ -231,7 +231,7 @@ def test_of_many_seeds_only_those_that_end_early_are_named():
     words = [text.get_text() for text in figure.legends[0].get_texts()]
     assert words == ["seeds", "seed 4 ends", "mean"]
     lines = figure.axes[0].lines
-    assert [line.get_marker() for line in lines] == [*4 * [""], "x", "", "None"]
+    assert [line.get_marker() for line in lines] == [*4 * ["None"], "x", "None", "None"]
     assert np.isfinite(lines[-1].get_ydata()).tolist() == [True, True, False, False]
 
 

@@ -1,7 +1,8 @@
 """Figure 2, the final returns of its runs, and the lag sweep: tables, then pictures. [Fig. 2]
 
-A study is {(task, algo): [Seed, ...]}. The tables are CSV files, and the pictures are drawn from
-these alone; read back they are dicts of columns by name, cut to a task or an algo by `of`.
+A study is {(task, algo): [Seed, ...]}, of the same seeds everywhere. The tables are CSV files, and
+the pictures are drawn from these alone; read back they are dicts of columns by name, cut to a task
+or an algo by `of`.
 """
 
 import matplotlib
@@ -27,7 +28,6 @@ FINALS = (
     "task", "algo", "seed", "final_return", "kept", "attention_remember", *BOUNDS,
     "t1", "t2", "T",
 )  # fmt: skip
-ATTENTION = ("task", "t", "i", "weight")
 # LM-SVG's dashes lie on LVGTS's broad line, so that both show where they are equal.
 LOOK = {
     "lvgts": {"color": BLUE, "ls": "-", "lw": 3.6, "zorder": 4},
@@ -43,10 +43,10 @@ def draw(study, directory):
     study = {condition: study[condition] for condition in found}
     finals = tabulate_finals(study)
     kept = {row[:3] for row in finals if row[FINALS.index("kept")]}
-    numbers = sorted({row[FINALS.index("seed")] for row in finals})
+    numbers = [seed.number for seed in study[found[0]]]
     tables = {
-        "returns": ((*RETURNS, *numbers), tabulate_returns(study, kept, numbers)),
-        "attention": (ATTENTION, tabulate_attention(study)),
+        "returns": ((*RETURNS, *numbers), tabulate_returns(study, kept)),
+        "attention": (("task", "t", "i", "weight"), tabulate_attention(study)),
         "finals": (FINALS, finals),
     }
     for name, (header, rows) in tables.items():
@@ -77,7 +77,7 @@ def tabulate_finals(study):
     return rows
 
 
-def tabulate_returns(study, kept, numbers):
+def tabulate_returns(study, kept):
     """A row for each evaluation of a condition; statistics only where all its runs have one."""
     rows = []
     for condition, seeds in study.items():
@@ -86,10 +86,9 @@ def tabulate_returns(study, kept, numbers):
         whole = np.isfinite(every).all(axis=0)
         statistics = np.full((4, len(steps)), np.nan)
         if whole.any():
-            rule = np.mean([curves[n] for n in curves if (*condition, n) in kept], axis=0)
-            statistics[:, whole] = *band(every[:, whole]), rule[whole]
-        own = [curves.get(n, np.full(len(steps), np.nan)) for n in numbers]
-        rows += [(*condition, *row) for row in zip(steps, *statistics, *own, strict=True)]
+            best_ones = np.array([curves[n] for n in curves if (*condition, n) in kept])[:, whole]
+            statistics[:, whole] = *band(every[:, whole]), best_ones.mean(axis=0)
+        rows += [(*condition, *row) for row in zip(steps, *statistics, *every, strict=True)]
     return rows
 
 
@@ -109,7 +108,7 @@ def plot_figure2(returns, attention, finals):
     tasks = list(dict.fromkeys(finals["task"]))
     figure = Figure((3.4 * len(tasks), 6.6), layout="constrained")
     axes = figure.subplots(2, len(tasks), squeeze=False, height_ratios=(1.1, 1))
-    for column, (task, (top, bottom)) in enumerate(zip(tasks, axes.T, strict=True)):
+    for task, (top, bottom) in zip(tasks, axes.T, strict=True):
         last = of(finals, task=task)
         for algo in dict.fromkeys(last["algo"]):
             draw_curves(top, algo, of(returns, task=task, algo=algo), of(last, algo=algo))
@@ -117,15 +116,14 @@ def plot_figure2(returns, attention, finals):
         top.set(xlabel="training episodes", xlim=(0, None), title=TASKS[task])
         top.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         image = draw_map(bottom, of(attention, task=task), of(last, algo="lvgts"))
-        if column == 0:
-            top.set_ylabel("recall return (noise-free policy)")
-            bottom.set_ylabel("step t that attends")
+    axes[0, 0].set_ylabel("recall return (noise-free policy)")
+    axes[1, 0].set_ylabel("step t that attends")
     if image:
         figure.colorbar(image, ax=axes[1], label="LVGTS: mean weight", pad=0.01)
     black = {"color": "black", "alpha": 0.5}
-    known = {line.get_label(): line for ax in axes[0] for line in ax.get_lines()}
+    lines = [line for ax in axes[0] for line in ax.get_legend_handles_labels()[0]]
     handles = [
-        *(line for label, line in known.items() if not label.startswith("_")),
+        *{line.get_label(): line for line in lines}.values(),  # those of all tasks once
         BAND,
         Line2D([], [], ls="-", lw=0.5, label="one run", **black),
         Line2D([], [], ls=":", lw=0.9, label="one run that the rule drops", **black),
@@ -146,7 +144,7 @@ def draw_curves(ax, algo, table, last):
     draw_mean(ax, algo, x, table, label=f"{ALGOS[algo]}, mean of all {n} runs")
     words = f"{ALGOS[algo]}, best {last['kept'].sum():.0f} of {n}"
     ax.plot(x, table["kept_mean"], MARKERS[algo], ls="-", color=color, lw=0.8, ms=3.5, label=words,
-            mfc="white", zorder=6, markevery=0.2)  # fmt: skip
+            mfc="white", zorder=6, markevery=max(1, len(x) // 8))  # fmt: skip
 
 
 def draw_mean(ax, algo, x, table, **label):
@@ -175,7 +173,7 @@ def draw_map(ax, table, last):
         ax.set_axis_off()
         return None
     c = {name: int(last[name][0]) for name in ("t1", "t2", "T")}
-    image = style.draw_attention(ax, matrix(table, "t", "weight", c["T"]), c)
+    image = style.draw_attention_map(ax, matrix(table, "t", "weight", c["T"]), c)
     share = last["attention_remember"]
     words = f"recall attends remember:\n{share.mean():.0%} (worst {share.min():.0%})"
     place = {"ha": "right", "va": "top", "transform": ax.transAxes}
@@ -193,16 +191,13 @@ def plot_final_returns(finals):
         last = of(finals, task=task)
         draw_bounds(ax, last)
         style.show_down_to(ax, min(0.0, finals["final_return"].min()) - 0.3, finals)
-        algos, seeds = [a for a in ("lm_svg", "lvgts") if a in last["algo"]], last["seed"]
-        x = np.array([algos.index(algo) for algo in last["algo"]])
-        numbers, n = np.unique(seeds, return_inverse=True)
-        aside = 0.7 * ((n + 0.5) / len(numbers) - 0.5)  # that runs do not cover each other
-        for seed in numbers:
-            pair = seeds == seed
-            ax.plot((x + aside)[pair], last["final_return"][pair], color="0.6", lw=0.6, zorder=1)
-        for algo in algos:
-            mine = last["algo"] == algo
-            draw_runs(ax, algo, x[mine], last["final_return"][mine], (x + aside)[mine])
+        algos = list(dict.fromkeys(last["algo"]))
+        y = np.array([of(last, algo=algo)["final_return"] for algo in algos])  # (algorithms, n)
+        x = np.arange(len(algos))[:, None] + np.zeros_like(y)
+        aside = x + np.linspace(-0.35, 0.35, len(y[0]))  # that runs do not cover each other
+        ax.plot(aside, y, color="0.6", lw=0.6, zorder=1)
+        for runs in zip(algos, x, y, aside, strict=True):
+            draw_runs(ax, *runs)
         ax.set(title=TASKS[task], xlim=(-0.6, len(algos) - 0.4))
         ax.set_xticks(range(len(algos)), [ALGOS[a] for a in algos])
     figure.axes[0].set_ylabel("final recall return")

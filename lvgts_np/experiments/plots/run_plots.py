@@ -1,6 +1,6 @@
-"""Pictures of a run directory, each drawn from the CSV of the same name. [Fig. 1, Fig. 2]
+"""Pictures of a run directory, each beside its numbers in a CSV of the same name. [Fig. 1, Fig. 2]
 
-First a table is made from the seeds' files, and saved; the picture is drawn from it alone.
+draw_... makes both, a table and a Figure, from the files of seeds that share the config c.
 """
 
 from pathlib import Path
@@ -46,13 +46,17 @@ def draw(directory, like=None):
         having = [seed for seed in seeds if source in seed.tables]
         if having:
             c = having[0].config
+            title = style.heading(c, what, [seed.number for seed in having])
             with matplotlib.rc_context(style.STYLE):
-                title = style.heading(c, what, [seed.number for seed in having])
                 table, figure = draw_seeds(having, c, title)
-                rows = zip(*table.values(), strict=True)
-                rows = [["" if cell != cell else cell for cell in row] for row in rows]  # no nan
-                write_table(directory / f"{stem}.csv", tuple(table), rows)
+                write_columns(directory / f"{stem}.csv", table)
                 style.save(figure, directory / f"{stem}.png")
+
+
+def write_columns(path, table):
+    """Write a table {name: (n,)} as a CSV file, nan as an empty cell."""
+    rows = zip(*table.values(), strict=True)
+    write_table(path, tuple(table), [["" if x != x else x for x in row] for row in rows])
 
 
 def draw_learning_curve(seeds, c, title):
@@ -114,15 +118,16 @@ def plot_learning_curve(episodes, curves, bounds=None, title=""):
     """
     figure = Figure((7.2, 4.2), layout="constrained")
     ax, named = figure.add_subplot(), len(curves) <= len(style.SEEDS)
+    bold = {"color": BLUE, "lw": 2.4}
     for n, (seed, curve) in enumerate(curves.items()):
         seen = np.isfinite(curve)
-        word = f"seed {seed}" + " ends" * (not seen[-1])
-        look = {"color": style.SEEDS[n * named], "lw": 1.0, "marker": "" if seen[-1] else "x"}
-        look |= {"color": BLUE, "lw": 2.4} if len(curves) == 1 else {}
-        look["label"] = word if named or not seen[-1] else "_" * bool(n) + "seeds"
-        ax.plot(episodes[seen], curve[seen], markevery=[-1], **look)
+        word = f"seed {seed}" if named else "_" * bool(n) + "seeds"  # "_": not in the legend
+        end = {} if seen[-1] else {"marker": "x", "markevery": [-1]}
+        word = word if seen[-1] else f"seed {seed} ends"
+        look = bold if len(curves) == 1 else {"color": style.SEEDS[n * named], "lw": 1.0}
+        ax.plot(episodes[seen], curve[seen], label=word, **look, **end)
     if len(curves) > 1:
-        ax.plot(episodes, mean_curve(curves), color=BLUE, lw=2.4, label="mean")
+        ax.plot(episodes, mean_curve(curves), label="mean", **bold)
     bounds = {name: y for name, y in (bounds or {}).items() if np.isfinite(y)}
     for name, y in bounds.items():
         look = {"color": "black", "lw": 1.0, "ls": style.DASHES[name], "zorder": 1}
@@ -145,7 +150,7 @@ def plot_attention(A, config, title=""):
     t = style.marked_step(c)
     figure = Figure((6.8, 7.6), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
-    image = style.draw_attention(top, A, c)
+    image = style.draw_attention_map(top, A, c)
     top.set_ylabel("step t that attends")
     figure.colorbar(image, ax=top, label="mean weight (grey: not yet in memory)")
     bars = bottom.bar(range(t), A[t, :t], color=RED)

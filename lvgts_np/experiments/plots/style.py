@@ -27,19 +27,17 @@ def fields(config):
     return config if isinstance(config, dict) else vars(config)
 
 
-def heading(config, what, seeds=()):
+def heading(c, what, seeds):
     """Title of a picture: task, algorithm, seeds, content."""
-    c = fields(config)
-    many = f", {len(seeds)} seeds" if len(seeds) > 1 else "".join(f", seed {s}" for s in seeds)
-    return f"{c['task']}, {ALGOS[c['algo']]}{many}: {what}"
+    many = f"{len(seeds)} seeds" if len(seeds) > 1 else f"seed {seeds[0]}"
+    return f"{c['task']}, {ALGOS[c['algo']]}, {many}: {what}"
 
 
 def save(figure, path, dpi=150):
     """Write a picture whole or not at all, PNG or PDF by its name; no version, no date in it."""
     kind = path.suffix[1:]
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
-    options = {"format": kind, "metadata": metadata, "dpi": dpi}
-    replace(path, lambda at: figure.savefig(at, **options))
+    replace(path, lambda at: figure.savefig(at, format=kind, metadata=metadata, dpi=dpi))
 
 
 def matrix(table, row, value, T):
@@ -81,7 +79,7 @@ def marked_step(c):
     return min(c["t2"] + 2, c["T"] - 1)
 
 
-def draw_attention(ax, A, c):
+def draw_attention_map(ax, A, c):
     """Attention map (T, T) with one recall step in red; returns its image. [Fig. 2, bottom row]"""
     ax.set_facecolor(FUTURE)
     past = np.where(np.tri(c["T"], k=-1), A, np.nan)
