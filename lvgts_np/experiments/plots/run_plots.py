@@ -121,11 +121,11 @@ def plot_learning_curve(episodes, curves, bounds=None, title=""):
     bold = {"color": BLUE, "lw": 2.4}
     for n, (seed, curve) in enumerate(curves.items()):
         seen = np.isfinite(curve)
-        word = f"seed {seed}" if named else "_" * bool(n) + "seeds"  # "_": not in the legend
-        end = {} if seen[-1] else {"marker": "x", "markevery": [-1]}
-        word = word if seen[-1] else f"seed {seed} ends"
         look = bold if len(curves) == 1 else {"color": style.SEEDS[n * named], "lw": 1.0}
-        ax.plot(episodes[seen], curve[seen], label=word, **look, **end)
+        look = look | {"label": f"seed {seed}" if named else "_" * bool(n) + "seeds"}  # "_": hidden
+        if not seen[-1]:
+            look |= {"label": f"seed {seed} ends", "marker": "x", "markevery": slice(-1, None)}
+        ax.plot(episodes[seen], curve[seen], **look)
     if len(curves) > 1:
         ax.plot(episodes, mean_curve(curves), label="mean", **bold)
     bounds = {name: y for name, y in (bounds or {}).items() if np.isfinite(y)}
@@ -234,7 +234,7 @@ def plot_episode(episode, config, title=""):
     axes["action"].plot(t, episode["a"], "o-", color="black", label="action")
     if c["task"].endswith("amt"):
         show = {"color": style.GREEN, "lw": 4, "alpha": 0.6, "label": "a_m, reveals o_m"}
-        axes["action"].plot([0, c["t1"] - 2], [c["a_m"]] * 2, **show)
+        axes["action"].plot(range(c["t1"] - 1), [c["a_m"]] * (c["t1"] - 1), **show)
     scale = f"\n(pendulum's x {c['distractor_scale']:g})" if swing else ""
     axes["reward"].bar(t, episode["r"], color=ORANGE, label=f"real{scale}")
     axes["reward"].plot(t, episode["r_hat"], "D", color="black", label="predicted")
