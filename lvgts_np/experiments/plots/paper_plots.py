@@ -160,6 +160,7 @@ def draw_bounds(ax, last):
     without_credit = "floor_return" if myopic > optimal - 1e-3 else "myopic_return"
     note = {"xytext": (-3, 2), "textcoords": "offset points", "ha": "right", "fontsize": 7.5}
     note["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
+    note["annotation_clip"] = True  # no room for the name of a line below the axis
     for name in ("max_return", without_credit):
         y = last[name][0]
         ax.axhline(y, color="black", lw=0.9, ls=style.DASHES[name], zorder=2)
