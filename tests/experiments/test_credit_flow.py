@@ -119,7 +119,7 @@ def test_the_pair_shows_the_reads_of_one_and_the_exact_zeros_of_the_other(tmp_pa
     agents = [agent(tmp_path / algo, algo=algo) for algo in ALGOS]
     top, bottom = credit_flow.plot_credit_flow_pair(agents).axes
     assert top.get_title("left") == "LVGTS: memory reads carry credit past the bars"
-    assert bottom.get_title("left") == "LM-SVG: exactly 0 left of the last bar"
+    assert bottom.get_title("left") == "LM-SVG: exactly 0 before a_12"
     assert [*line(bottom, -1.65).values()][:12] == 12 * ["0"]
     for ax, zeros in ((top, range(2, 12)), (bottom, range(12))):
         arcs, boxes, bars, _ = drawn(ax)

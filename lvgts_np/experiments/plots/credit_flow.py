@@ -163,12 +163,14 @@ def number(rms):
 
 
 def verdict(table):
-    """The credit of the actions before the last detach, in words."""
+    """Credit of the actions before the last detach, in words."""
     cuts = np.flatnonzero(table["detach"][:-1])
     if not len(cuts):
         return "no bar before this reward"
     past = table["rms"][: cuts[-1] + 1].any()
-    return "memory reads carry credit past the bars" if past else "exactly 0 left of the last bar"
+    return (
+        "memory reads carry credit past the bars" if past else f"exactly 0 before a_{cuts[-1] + 1}"
+    )
 
 
 def key():
@@ -177,7 +179,7 @@ def key():
     return [
         Line2D([], [], color=BLUE, lw=2.5, label="path of the gradient, right to left"),
         Line2D([], [], color=BLUE, lw=6, label="arc: memory read, width = weight"),
-        Line2D([], [], color=IDLE_READ, lw=6, label="read without gradient"),
+        Line2D([], [], color=IDLE_READ, lw=6, label="the encoder's read, no gradient in f"),
         Line2D([], [], **bar, label="bar: detach, no gradient passes"),
         Patch(fc=colormaps["Blues"](0.7), ec="black", label=credit),
         Patch(**HATCHED, label="action with a credit of exactly 0"),
