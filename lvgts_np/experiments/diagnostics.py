@@ -42,37 +42,23 @@ def credit_over_episodes(C):
 def write_diagnostics(trainer, directories):
     """Write attention.csv, credit.csv, credit_episodes.csv and episode.csv of every seed."""
     d = diagnose(trainer, trainer.config.eval_episodes)
+    earlier = list(zip(*np.tril_indices(trainer.config.T, -1), strict=True))  # (t, i), i < t
     for s, path in enumerate(directories):
-        write_attention(path / "attention.csv", d.attention[s])
-        write_credit(path / "credit.csv", d.credit[s])
-        write_single_credits(path / "credit_episodes.csv", d.credit[s, :SINGLE_EPISODES])
-        one = [x[:, s, 0] for x in (*d.episodes, d.r_hat)]
-        write_episode(path / "episode.csv", trainer.task, d.noise["o_m"][s, 0], *one)
+        A, C = d.attention[s], d.credit[s]
+        mean, rms = credit_over_episodes(C)
+        rows = [(*at, A[at]) for at in earlier]
+        write_table(path / "attention.csv", ("t", "i", "weight"), rows)
+        rows = [(*at, mean[at], rms[at]) for at in np.ndindex(mean.shape)]
+        write_table(path / "credit.csv", ("j", "i", "mean", "rms"), rows)
+        rows = [(*at, C[at]) for at in np.ndindex(C[:SINGLE_EPISODES].shape)]
+        write_table(path / "credit_episodes.csv", ("episode", "j", "i", "credit"), rows)
+        write_table(path / "episode.csv", *first_episode(trainer.task, d, s))
 
 
-def write_attention(path, A):
-    """Write A[t, i], the mean attention from step t to step i < t."""
-    steps = zip(*np.tril_indices(len(A), -1), strict=True)
-    write_table(path, ("t", "i", "weight"), [(t, i, A[t, i]) for t, i in steps])
-
-
-def write_credit(path, C):
-    """Write mean and rms over episodes of C (B, T, T), reward step j, action step i."""
-    mean, rms = credit_over_episodes(C)
-    rows = [(j, i, mean[j, i], rms[j, i]) for j, i in np.ndindex(mean.shape)]
-    write_table(path, ("j", "i", "mean", "rms"), rows)
-
-
-def write_single_credits(path, C):
-    """Write C (B, T, T), one episode's matrix after the other."""
-    rows = [(*at, C[at]) for at in np.ndindex(C.shape)]
-    write_table(path, ("episode", "j", "i", "credit"), rows)
-
-
-def write_episode(path, task, o_m, o, a, r_recall, r_distractor, r_hat):
-    """Write one episode step by step; o (T, O), a and r_hat (T, 1), rewards (T,)."""
+def first_episode(task, d, s):
+    """Header and rows, one a step, of the first episode of the seed at position s."""
+    o, a, r_recall, r_distractor, r_hat = (x[:, s, 0] for x in (*d.episodes, d.r_hat))
     header = ("t", "phase", "o_m", "a", "r_recall", "r_distractor", "r_hat")
-    header += tuple(f"o_{j}" for j in range(task.O))
-    columns = (a[:, 0], r_recall, r_distractor, r_hat[:, 0], *o.T)
-    rows = [(t, task.phase(t), o_m, *row) for t, row in enumerate(zip(*columns, strict=True))]
-    write_table(path, header, rows)
+    steps = enumerate(zip(a[:, 0], r_recall, r_distractor, r_hat[:, 0], *o.T, strict=True))
+    rows = [(t, task.phase(t), d.noise["o_m"][s, 0], *row) for t, row in steps]
+    return (*header, *(f"o_{j}" for j in range(task.O))), rows

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.config import FIELDS, ConfigError
+from lvgts_np.training.files import load_arrays
 
 try:
     import fcntl
@@ -33,8 +34,8 @@ def condition_directory(out, config):
 def look(config, seeds, directory, force=False, resume=False):
     """State of a run on disk: iterations done, by seed that is left, and summaries, by seed.
 
-    Writes nothing. OutputError where a seed_<s> is in use and it is neither to be overwritten
-    (`force`) nor to be resumed (`resume`), or where it cannot be resumed.
+    Changes nothing. OutputError where a seed_<s> is in use and it is neither to be overwritten
+    (`force`) nor to be resumed (`resume`), where it cannot be resumed, or cannot be written to.
     """
     left, summaries = {}, {}
     for seed in seeds:
@@ -43,19 +44,15 @@ def look(config, seeds, directory, force=False, resume=False):
             raise OutputError(
                 f"{path} holds a run already: choose another --out, or use --resume or --force"
             )
-        left[seed] = 0
-        if resume and (path / "config.json").is_file():
-            check_config(config, path)
-            if (path / "summary.json").is_file():
-                summaries[seed] = saved_summary(path / "summary.json")
-                del left[seed]
-            elif (path / "checkpoint.npz").is_file():
-                left[seed] = iterations_done(config, seed, path)
+        done = saved(config, seed, path) if resume and (path / "config.json").is_file() else 0
+        (summaries if isinstance(done, dict) else left)[seed] = done
+    for seed in left:
+        check_writable(directory / f"seed_{seed}")
     return left, summaries
 
 
-def check_config(config, path):
-    """OutputError unless the run in the directory has this Config."""
+def saved(config, seed, path):
+    """Summary of a run that is complete, else the iterations that it resumes from."""
     there = config_file.load(path / "config.json")
     for name in FIELDS:
         old, new = getattr(there, name), getattr(config, name)
@@ -64,73 +61,56 @@ def check_config(config, path):
                 f"{path} holds a run with {name} = {old}, not {new}: choose another --out, "
                 f"or use --force in place of --resume"
             )
-
-
-def saved_summary(file):
     try:
-        return json.loads(file.read_text())
-    except ValueError as error:
-        raise OutputError(f"{file} is damaged ({error}): delete it to make it again") from error
-
-
-def iterations_done(config, seed, path):
-    """Iterations that the checkpoint of a run directory resumes from."""
-    file = path / "checkpoint.npz"
-    try:
-        state = checkpoint.load(file)
-        iterations = checkpoint.check(config, seed, state)
+        if (file := path / "summary.json").is_file():
+            return dict(json.loads(file.read_text()))
+        if not (file := path / "checkpoint.npz").is_file():
+            return 0
+        state = load_arrays(file)
         for name, length in state["logs"].items():
             if (path / name).stat().st_size < length:
                 raise ValueError(f"it knows of more rows than {name} has")
-        return iterations
+        return checkpoint.check(config, seed, state)
     except Exception as error:  # whatever a damaged file makes of it
         raise OutputError(
             f"{file} is damaged ({error!r}): delete it and seed {seed} starts again"
         ) from error
 
 
-@contextlib.contextmanager
-def prepare(directory, seeds):
-    """Make the run directories of the seeds, and keep other runs out of them meanwhile.
-
-    OutputError where another is at work, or where they cannot be made or written to. No file has
-    changed then.
-    """
-    paths = [directory / f"seed_{seed}" for seed in seeds]
-    made = []
+def check_writable(path):
+    """OutputError unless a directory, or else what it would be made in, can be written to."""
     try:
-        for path in paths:
-            made += [p for p in (path, *path.parents) if not p.exists()]
-            path.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=path).close()  # may we write here?
+        there = next(place for place in (path, *path.parents) if place.exists())
+        tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        for path_made in sorted(made, key=lambda p: len(p.parts), reverse=True):
-            with contextlib.suppress(OSError):  # not made after all, or used by another run
-                path_made.rmdir()
-        reason = f"{error.strerror}; choose another --out"
-        raise OutputError(f"cannot write to {path}: {reason}") from error
-    with locked(paths):
-        yield
+        raise OutputError(
+            f"cannot write to {path}: {error.strerror}; choose another --out"
+        ) from error
+
+
+def prepare(directory, seeds):
+    """Make the run directories of the seeds where there are none; `locked` for them."""
+    for seed in seeds:
+        (directory / f"seed_{seed}").mkdir(parents=True, exist_ok=True)
+    return locked(directory, seeds)
 
 
 @contextlib.contextmanager
-def locked(paths):
-    """Keep other runs out of these run directories; OutputError where one is at work.
+def locked(directory, seeds):
+    """Keep other runs out of the run directories of seeds; OutputError where one is at work.
 
     The lock is on the directory itself, so it leaves no file, and goes with its process, however
     that ends. Where the system has none, on Windows and some network disks, no run is kept out.
     """
     with contextlib.ExitStack() as descriptors:
-        for path in paths if fcntl else ():
+        for path in [directory / f"seed_{seed}" for seed in seeds] if fcntl else ():
             descriptor = os.open(path, os.O_RDONLY)
             descriptors.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise OutputError(
-                    f"another run is writing to {path}: wait for it, stop it, "
-                    "or choose another --out"
-                ) from error
+                reason = "wait for it, stop it, or choose another --out"
+                raise OutputError(f"another run is writing to {path}: {reason}") from error
             except OSError:
                 pass
         yield

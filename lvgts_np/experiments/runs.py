@@ -1,14 +1,14 @@
 """Runs: the seeds left to train, their batches and processes, progress, pictures."""
 
 import contextlib
+import io
 import sys
-import time
 from pathlib import Path
 
 from tqdm import tqdm
 
 from lvgts_np.experiments import executors
-from lvgts_np.experiments.batches import equally_far, train_batch
+from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots
 from lvgts_np.experiments.run_directory import clear, condition_directory, look, prepare
 from lvgts_np.training.backends import check_parity
@@ -16,6 +16,7 @@ from lvgts_np.training.config import Config
 from lvgts_np.training.trainer import check_seeds, make_task
 
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
+LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
 
 
 def train(
@@ -44,54 +45,40 @@ def train(
     seeds = check_seeds(seeds)
     # Absolute, as a worker may have been started elsewhere.
     conditions = {Path(directory).absolute(): c for directory, c in config.items()}
-    looks = {d: look(config, seeds, d, force, resume) for d, config in conditions.items()}
-    for directory, config in conditions.items():
-        if parity and looks[directory][0]:
-            check_parity(config, make_task(config))
-    with contextlib.ExitStack() as prepared:
-        for directory, (left, _) in looks.items():
-            prepared.enter_context(prepare(directory, left))
-        for directory, (left, _) in looks.items() if force else ():
-            clear(directory, left)
+    left, summaries = {}, {}
+    for path, c in conditions.items():
+        left[path], summaries[path] = look(c, seeds, path, force, resume)
+    for path, c in conditions.items():
+        if parity and left[path]:
+            check_parity(c, make_task(c))
+    with contextlib.ExitStack() as locks:
+        for path in conditions:
+            locks.enter_context(prepare(path, left[path]))
+        for path in conditions if force else ():
+            clear(path, left[path])
     # From here each call locks the run directories that it writes to.
-    calls, begun = [], 0
-    for directory, config in conditions.items():
-        left, _ = looks[directory]
-        for batch in group(left, jobs):
-            calls.append((config, batch, directory))
-            begun += steps(config, left[batch[0]])
-    total = sum(steps(config, config.iterations) for config, _, _ in calls)
+    calls = [
+        (c, batch, path) for path, c in conditions.items() for batch in group(left[path], jobs)
+    ]
+    begun = sum(steps(c, left[path][batch[0]]) for c, batch, path in calls)
+    total = sum(steps(c, c.iterations) for c, _, _ in calls)
     (first, *others) = conditions.values()
     label = f"{len(conditions)} conditions" if others else f"{first.task} {first.algo}"
-    with progress(total, label, quiet, begun) as at:
-        results = train_all(calls, jobs, executor, at)
-    summaries = {directory: dict(old) for directory, (_, old) in looks.items()}
-    for (_, _, directory), new in zip(calls, results, strict=True):
-        summaries[directory] |= {summary["seed"]: summary for summary in new}
-    for directory in conditions:
-        draw(directory, seeds[0])
-    return [[summaries[directory][seed] for seed in seeds] for directory in conditions]
+    with progress(total, label, quiet, begun) as bar:
+        results = train_all(calls, jobs, executor, bar)
+    for (_, _, path), new in zip(calls, results, strict=True):
+        summaries[path] |= new
+    for path in conditions:
+        draw(path, seeds[0])
+    return [[summaries[path][seed] for seed in seeds] for path in conditions]
 
 
-def steps(config, iterations):
-    """Environment steps of a seed, which progress counts, as episodes differ in length."""
-    return iterations * config.episodes_per_iteration * config.T
-
-
-def train_all(calls, jobs, executor, at):
-    """Results of all calls of `train_batch`, made here or in other processes.
-
-    at(n) is called with the number of steps done in all.
-    """
-    if executor is not None or min(jobs, len(calls)) > 1:
-        with contextlib.nullcontext(executor) if executor else executors.local(jobs) as pool:
-            return executors.run_all(train_batch, calls, pool, lambda: at(done(calls)))
-    results, before = [], 0
-    for call in calls:
-        config, _, _ = call
-        results.append(train_batch(*call, lambda n, b=before, c=config: at(b + steps(c, n))))
-        before += steps(config, config.iterations)
-    return results
+def train_all(calls, jobs, executor, bar):
+    """Results of all calls of `train_batch`, made here or in other processes."""
+    if executor is None and min(jobs, len(calls)) <= 1:
+        return [train_batch(*call, bar.update) for call in calls]
+    with contextlib.nullcontext(executor) if executor else executors.local(jobs) as pool:
+        return executors.run_all(train_batch, calls, pool, lambda: bar.update(done(calls) - bar.n))
 
 
 def draw(directory, seed):
@@ -126,25 +113,18 @@ def logged(path):
     return 0
 
 
-@contextlib.contextmanager
 def progress(total, label, quiet, begun=0):
-    """Function at(step) that shows a bar on a terminal, elsewhere a line a minute on stderr."""
-    unit = {"initial": begun, "unit": " steps", "unit_scale": True}
-    if quiet or sys.stderr.isatty():
-        with tqdm(total=total, desc=label, disable=quiet, **unit) as bar:
-            yield lambda step: bar.update(step - bar.n)
-        return
-    form = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
-    start = said = time.monotonic()
+    """tqdm's bar on a terminal, elsewhere a line a minute on stderr."""
+    how = {"initial": begun, "unit": " steps", "unit_scale": True, "disable": quiet}
+    if not sys.stderr.isatty():
+        how |= {"file": Lines(), "mininterval": SILENCE, "delay": SILENCE, "miniters": 1}
+        how |= {"bar_format": LINE, "smoothing": 0, "leave": False}
+    return tqdm(desc=label, total=total, **how)
 
-    def at(step):
-        nonlocal said
-        now = time.monotonic()
-        if now - said >= SILENCE:
-            said = now
-            line = tqdm.format_meter(
-                step, total, now - start, prefix=label, bar_format=form, **unit
-            )
-            print(line, file=sys.stderr, flush=True)
 
-    yield at
+class Lines(io.TextIOBase):
+    """stderr, with what tqdm writes over a line as a line of its own."""
+
+    def write(self, text):
+        if text.strip():
+            print(text.strip(), file=sys.stderr, flush=True)

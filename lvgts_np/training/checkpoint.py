@@ -1,28 +1,17 @@
 """Checkpoint: all that a seed's training resumes from, in this batch of seeds or another.
 
-A state is groups of named arrays: parameters, Adam's moments, the replay buffer, the numbers that
-the next row of the log averages over, and the rest as one JSON text.
+A state is groups of named arrays, for `save_arrays`: parameters, Adam's moments, the replay buffer,
+the numbers that the next row of the log averages over, and the rest as one JSON text.
 """
 
 import json
 
 import numpy as np
 
-from lvgts_np.training.files import load_arrays, save_arrays
 from lvgts_np.training.optim import Adam
 from lvgts_np.training.trainer import Trainer, join_seeds
 
 INTERVAL = "interval_"  # and a number: the iterations since the last row, a group each
-
-
-def save(path, trainer, s, logs):
-    """Write the state of the seed at position s, with the lengths of its logs (dict of arrays)."""
-    save_arrays(path, state_of(trainer, s) | {"logs": logs})
-
-
-def load(path):
-    """State in a file that `save` wrote."""
-    return load_arrays(path)
 
 
 def state_of(trainer, s):
@@ -85,8 +74,7 @@ def check(config, seed, state):
     """Iterations that a state has done; ValueError unless it can be this seed's."""
     for group, arrays in state_of(Trainer(config, [seed]), 0).items():
         for name, x in arrays.items():
-            saved = state.get(group, {}).get(name)
-            if saved is None:
+            if (saved := state.get(group, {}).get(name)) is None:
                 raise ValueError(f"{group}/{name} is missing")
             if group != "rest" and (saved.shape, saved.dtype) != (x.shape, x.dtype):
                 raise ValueError(

@@ -1,5 +1,6 @@
 """CSV, JSON and npz files: numbers are written in full, so equal numbers are equal bytes."""
 
+import contextlib
 import csv
 import json
 import os
@@ -10,11 +11,12 @@ import numpy as np
 WORDS = ("phase", "task", "algo")  # columns of a table that are not numbers
 
 
-def replace(path, write, *content):
-    """Call write(path, *content) under a temporary name, so that no reader finds half a file."""
+@contextlib.contextmanager
+def replacing(path):
+    """Temporary name to write a file under, so that no reader finds half of it."""
     passing = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     try:
-        write(passing, *content)
+        yield passing
         os.replace(passing, path)
     finally:
         passing.unlink(missing_ok=True)
@@ -23,13 +25,14 @@ def replace(path, write, *content):
 def append_rows(path, *rows):
     """Add rows to a CSV file; floats get the shortest text that reads back as the same float."""
     with path.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([[plain(value) for value in row] for row in rows])
+        plain = [[x.item() if hasattr(x, "item") else x for x in row] for row in rows]
+        csv.writer(file, lineterminator="\n").writerows(plain)
 
 
 def write_table(path, header, rows):
     """Write a whole CSV file, or nothing."""
-    replace(path, append_rows, header, *rows)
+    with replacing(path) as passing:
+        append_rows(passing, header, *rows)
 
 
 def read_table(path):
@@ -47,13 +50,16 @@ def read_json(path):
 
 def write_json(path, content):
     """Write a dict as JSON, one key a line, whole or not at all."""
-    replace(path, _write_text, json.dumps(content, indent=2) + "\n")
+    with replacing(path) as passing:
+        passing.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def save_arrays(path, groups):
     """Write groups of named arrays, e.g. {"phi": phi}, to one .npz without pickle."""
     named = {f"{group}/{name}": x for group, xs in groups.items() for name, x in xs.items()}
-    replace(path, _write_npz, named)
+    # Opened here, as np.savez would add .npz to the name.
+    with replacing(path) as passing, passing.open("wb") as file:
+        np.savez(file, **named)
 
 
 def load_arrays(path):
@@ -76,30 +82,11 @@ def read(path, parse):
 
 
 def arrays(text):
-    """Columns of a CSV text as arrays by name, an empty cell as nan."""
-    return {
-        name: np.array(column if name in WORDS else [float(cell or "nan") for cell in column])
-        for name, column in columns(text).items()
-    }
-
-
-def columns(text):
-    """Cells of a CSV text by column; {} where it has no rows. ValueError for a ragged one."""
+    """Columns of a CSV text, see `read_table`; ValueError where a row has other cells."""
     header, *rows = list(csv.reader(text.splitlines())) or [[]]
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"a row has not {len(header)} cells")
-    return dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
-
-
-def plain(value):
-    """Python number of a NumPy scalar; anything else as it is."""
-    return value.item() if hasattr(value, "item") else value
-
-
-def _write_text(path, text):
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_npz(path, named):
-    with path.open("wb") as file:  # np.savez would add .npz to the name
-        np.savez(file, **named)
+    return {
+        name: np.array(column if name in WORDS else [float(cell or "nan") for cell in column])
+        for name, column in zip(header, zip(*rows, strict=True), strict=False)
+    }

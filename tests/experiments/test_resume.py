@@ -27,10 +27,9 @@ from lvgts_np.experiments.run_directory import (
     look,
     prepare,
 )
-from lvgts_np.training import checkpoint
 from lvgts_np.training.config import SMOKE, preset
 from lvgts_np.training.config_file import load, save
-from lvgts_np.training.files import save_arrays
+from lvgts_np.training.files import load_arrays, save_arrays
 from lvgts_np.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +131,7 @@ def assert_same_run(config, one, other, seeds=SEEDS):
         assert {len(row) for row in timing} == {5}
         seconds = np.array(timing[1:], float)
         assert (np.diff(seconds, axis=0) >= 0).all()
-        saved = [checkpoint.load(path / "checkpoint.npz") for path in (mine, theirs)]
+        saved = [load_arrays(path / "checkpoint.npz") for path in (mine, theirs)]
         rest = [json.loads(str(state.pop("rest")["json"])) for state in saved]
         assert rest[0] | {"seconds": 0} == rest[1] | {"seconds": 0}
         assert saved[0].pop("logs")["log.csv"] == saved[1].pop("logs")["log.csv"]
@@ -272,7 +271,7 @@ def rewrite(change):
     """What changes the groups that a checkpoint holds."""
 
     def damage(path):
-        groups = checkpoint.load(path)
+        groups = load_arrays(path)
         change(groups)
         save_arrays(path, groups)
 
@@ -544,7 +543,7 @@ if __name__ == "__main__":
     with Client(sys.argv[1]) as client:
         conditions = {{"results/dummy_amt/lvgts": load(Path("config.json"))}}
         executor = client.get_executor()
-        runs.run(conditions, range(3), jobs=2, executor=executor, quiet=True)
+        runs.train(conditions, range(3), jobs=2, executor=executor, quiet=True)
 """
 
 

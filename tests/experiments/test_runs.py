@@ -188,12 +188,12 @@ def test_a_loaded_agent_acts_as_the_trained_one_did(tmp_path):
 
 def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(monkeypatch, capsys):
     def lines(quiet):
-        with runs.progress(2, "dummy_pmt lvgts", quiet) as at:
-            at(1), at(2)
+        with runs.progress(2, "dummy_pmt lvgts", quiet) as bar:
+            bar.update(1), bar.update(1)
         return capsys.readouterr().err.splitlines()
 
     assert lines(quiet=False) == []  # less than a minute
-    monkeypatch.setattr(runs, "SILENCE", 0.0)
+    monkeypatch.setattr(runs, "SILENCE", 1e-9)
     assert lines(quiet=True) == []
     first, second = lines(quiet=False)
     assert first.startswith("dummy_pmt lvgts: 1.00 of 2.00, ")

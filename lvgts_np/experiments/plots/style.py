@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lvgts_np.training.files import replace
+from lvgts_np.training.files import replacing
 
 # After Okabe and Ito: told apart in colour blindness and in grey print.
 BLUE, SKY, ORANGE, RED, GREEN = "#0072B2", "#56B4E9", "#E69F00", "#C8201A", "#009E73"
@@ -37,7 +37,8 @@ def save(figure, path, dpi=150):
     """Write a picture whole or not at all, PNG or PDF by its name; no version, no date in it."""
     kind = path.suffix[1:]
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}}[kind]
-    replace(path, lambda at: figure.savefig(at, format=kind, metadata=metadata, dpi=dpi))
+    with replacing(path) as passing:
+        figure.savefig(passing, format=kind, metadata=metadata, dpi=dpi)
 
 
 def matrix(table, row, value, T):
