@@ -29,8 +29,8 @@ def diagnose(trainer, B=64):
     C = trainer.credit(inferred, np.eye(c.T))[..., 0]  # (T, T, S, B)
     pi = policy_replay(trainer.theta, inferred, c.a_max)
     r_hat, _, _ = replay(trainer.phi, pi, inferred, **c.rollout)
-    attention = attention_map(inferred.w)
-    return Diagnostics(attention, C.transpose(2, 3, 0, 1), episodes, noise, np.stack(r_hat))
+    A, C = attention_map(inferred.w), C.transpose(2, 3, 0, 1)
+    return Diagnostics(A, C, episodes, noise, np.stack(r_hat))
 
 
 def credit_over_episodes(C):

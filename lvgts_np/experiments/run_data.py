@@ -24,15 +24,12 @@ def read_seeds(directory, seeds):
 
 def read_seed(path):
     """Seed of a run directory seed_<s>."""
-    files = {name: path / f"{name}.csv" for name in TABLES}
-    tables = {name: read_table(file) for name, file in files.items() if file.is_file()}
-    summary = path / "summary.json"
-    return Seed(
-        int(path.name[5:]),
-        read_json(path / "config.json"),
-        read_json(summary) if summary.is_file() else {},
-        {name: table for name, table in tables.items() if table},
-    )
+    files = [path / f"{name}.csv" for name in TABLES]
+    tables = {file.stem: read_table(file) for file in files if file.is_file()}
+    config, summary = read_json(path / "config.json"), path / "summary.json"
+    summary = read_json(summary) if summary.is_file() else {}
+    tables = {name: table for name, table in tables.items() if table}
+    return Seed(int(path.name[5:]), config, summary, tables)
 
 
 def same_settings(seeds, like):

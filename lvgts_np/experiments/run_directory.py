@@ -41,9 +41,8 @@ def look(config, seeds, directory, force=False, resume=False):
     for seed in seeds:
         path = directory / f"seed_{seed}"
         if not (force or resume) and path.is_dir() and any(path.iterdir()):
-            raise OutputError(
-                f"{path} holds a run already: choose another --out, or use --resume or --force"
-            )
+            advice = "choose another --out, or use --resume or --force"
+            raise OutputError(f"{path} holds a run already: {advice}")
         done = saved(config, seed, path) if resume and (path / "config.json").is_file() else 0
         (summaries if isinstance(done, dict) else left)[seed] = done
     for seed in left:
@@ -57,24 +56,22 @@ def saved(config, seed, path):
     for name in FIELDS:
         old, new = getattr(there, name), getattr(config, name)
         if old != new:
-            raise OutputError(
-                f"{path} holds a run with {name} = {old}, not {new}: choose another --out, "
-                f"or use --force in place of --resume"
-            )
+            advice = "choose another --out, or use --force in place of --resume"
+            raise OutputError(f"{path} holds a run with {name} = {old}, not {new}: {advice}")
     try:
         if (file := path / "summary.json").is_file():
             return dict(json.loads(file.read_text()))
         if not (file := path / "checkpoint.npz").is_file():
             return 0
         state = load_arrays(file)
+        iterations = checkpoint.check(config, seed, state)
         for name, length in state["logs"].items():
             if (path / name).stat().st_size < length:
                 raise ValueError(f"it knows of more rows than {name} has")
-        return checkpoint.check(config, seed, state)
+        return iterations
     except Exception as error:  # whatever a damaged file makes of it
-        raise OutputError(
-            f"{file} is damaged ({error!r}): delete it and seed {seed} starts again"
-        ) from error
+        advice = f"delete it and seed {seed} starts again"
+        raise OutputError(f"{file} is damaged ({error!r}): {advice}") from error
 
 
 def check_writable(path):
@@ -83,9 +80,8 @@ def check_writable(path):
         there = next(place for place in (path, *path.parents) if place.exists())
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        raise OutputError(
-            f"cannot write to {path}: {error.strerror}; choose another --out"
-        ) from error
+        reason = f"{error.strerror}; choose another --out"
+        raise OutputError(f"cannot write to {path}: {reason}") from error
 
 
 def prepare(directory, seeds):

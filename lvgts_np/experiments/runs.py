@@ -37,40 +37,37 @@ def train(
     without one, each has a process where jobs > 1. Conditions start in their order, so the longest
     come first where they differ. No number depends on any of it but seconds.
     """
-    modes = {"jobs": jobs, "executor": executor, "quiet": quiet, "parity": parity}
     if isinstance(config, Config):
-        directory = condition_directory(out, config)
-        return train({directory: config}, seeds, force=force, resume=resume, **modes)[0]
+        condition = {condition_directory(out, config): config}
+        return train(condition, seeds, out, jobs, executor, quiet, force, resume, parity)[0]
     executors.stop_if_unguarded()
     seeds = check_seeds(seeds)
     # Absolute, as a worker may have been started elsewhere.
     conditions = {Path(directory).absolute(): c for directory, c in config.items()}
     left, summaries = {}, {}
-    for path, c in conditions.items():
-        left[path], summaries[path] = look(c, seeds, path, force, resume)
-    for path, c in conditions.items():
-        if parity and left[path]:
+    for d, c in conditions.items():
+        left[d], summaries[d] = look(c, seeds, d, force, resume)
+    for d, c in conditions.items():
+        if parity and left[d]:
             check_parity(c, make_task(c))
     with contextlib.ExitStack() as locks:
-        for path in conditions:
-            locks.enter_context(prepare(path, left[path]))
-        for path in conditions if force else ():
-            clear(path, left[path])
+        for d in conditions:
+            locks.enter_context(prepare(d, left[d]))
+        for d in conditions if force else ():
+            clear(d, left[d])
     # From here each call locks the run directories that it writes to.
-    calls = [
-        (c, batch, path) for path, c in conditions.items() for batch in group(left[path], jobs)
-    ]
-    begun = sum(steps(c, left[path][batch[0]]) for c, batch, path in calls)
+    calls = [(c, batch, d) for d, c in conditions.items() for batch in group(left[d], jobs)]
+    begun = sum(steps(c, left[d][batch[0]]) for c, batch, d in calls)
     total = sum(steps(c, c.iterations) for c, _, _ in calls)
     (first, *others) = conditions.values()
     label = f"{len(conditions)} conditions" if others else f"{first.task} {first.algo}"
     with progress(total, label, quiet, begun) as bar:
         results = train_all(calls, jobs, executor, bar)
-    for (_, _, path), new in zip(calls, results, strict=True):
-        summaries[path] |= new
-    for path in conditions:
-        draw(path, seeds[0])
-    return [[summaries[path][seed] for seed in seeds] for path in conditions]
+    for (_, _, d), new in zip(calls, results, strict=True):
+        summaries[d] |= new
+    for d in conditions:
+        draw(d, seeds[0])
+    return [[summaries[d][seed] for seed in seeds] for d in conditions]
 
 
 def train_all(calls, jobs, executor, bar):

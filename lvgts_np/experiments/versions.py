@@ -12,10 +12,8 @@ from numpy.linalg import _umath_linalg
 
 from lvgts_np import __version__
 
-CHECKOUT = Path(__file__).parents[2]
 PACKAGES = ("numpy", "scipy", "autograd", "matplotlib", "tqdm")
-CORENAMES = ("scipy_openblas_get_corename64_", "scipy_openblas_get_corename",
-             "openblas_get_corename64_", "openblas_get_corename")  # fmt: skip
+CORENAMES = [f"{a}openblas_get_corename{b}" for a in ("scipy_", "") for b in ("64_", "")]
 
 
 def versions():
@@ -23,7 +21,7 @@ def versions():
     library = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         "lvgts_np": __version__,
-        "commit": commit(CHECKOUT),
+        "commit": commit(Path(__file__).parents[2]),
         "python": platform.python_version(),
         "machine": platform.platform(),
         **{name: importlib.metadata.version(name) for name in PACKAGES},
@@ -39,12 +37,10 @@ def commit(checkout):
     It is asked for once a process, as a module that is imported does not change any more. A folder
     within another project's checkout (an installed package) is none.
     """
-    where = [f"--git-dir={checkout / '.git'}", f"--work-tree={checkout}", "--no-optional-locks"]
-    describe = ["describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    git = ["git", f"--git-dir={checkout / '.git'}", f"--work-tree={checkout}"]
+    git += ["--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(
-            ["git", *where, *describe], capture_output=True, text=True, timeout=10
-        )
+        done = subprocess.run(git, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
@@ -55,7 +51,7 @@ def blas_kernel():
     # A symbol is looked up in the extension module and in the libraries that it was linked with.
     library = ctypes.CDLL(_umath_linalg.__file__)
     for name in CORENAMES:
-        if (function := getattr(library, name, None)) is not None:
+        if function := getattr(library, name, None):
             function.restype = ctypes.c_char_p
             return function().decode()
     return None

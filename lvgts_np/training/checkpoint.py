@@ -19,15 +19,15 @@ def state_of(trainer, s):
     groups = {"phi": trainer.phi, "theta": trainer.theta}
     for name, adam in (("adam_phi", trainer.adam_phi), ("adam_theta", trainer.adam_theta)):
         groups[name] = {"m": adam.m, "v": adam.v}
-    rings = trainer.replay_buffer.columns
-    groups["replay"] = {str(n): ring.swapaxes(0, 1) for n, ring in enumerate(rings)}
+    replay = trainer.replay_buffer
+    groups["replay"] = {str(n): ring.swapaxes(0, 1) for n, ring in enumerate(replay.columns)}
     groups |= {f"{INTERVAL}{n}": entry for n, entry in enumerate(trainer.interval)}
     rest = {
         "seed": trainer.seeds[s],
         "iteration": trainer.iteration,
         "frozen": trainer.frozen.get(s),
         "adam_steps": [trainer.adam_phi.step, trainer.adam_theta.step],
-        "ring": [trainer.replay_buffer.size, trainer.replay_buffer.next],
+        "ring": [replay.size, replay.next],
         "seconds": trainer.seconds,
         "streams": {name: rng.bit_generator.state for name, rng in trainer.streams[s].items()},
     }
@@ -47,18 +47,18 @@ def restore(config, states):
         return join_seeds([state[group] for state in states])
 
     trainer = Trainer(config, [rest["seed"] for rest in rests])
+    trainer.phi, trainer.theta = join("phi"), join("theta")
     step_phi, step_theta = first["adam_steps"]
-    trainer.phi, trainer.adam_phi = join("phi"), Adam(**join("adam_phi"), step=step_phi)
-    trainer.theta, trainer.adam_theta = join("theta"), Adam(**join("adam_theta"), step=step_theta)
-    for ring, x in zip(trainer.replay_buffer.columns, join("replay").values(), strict=True):
-        ring[...] = x.swapaxes(0, 1)
-    trainer.replay_buffer.size, trainer.replay_buffer.next = first["ring"]
+    trainer.adam_phi = Adam(**join("adam_phi"), step=step_phi)
+    trainer.adam_theta = Adam(**join("adam_theta"), step=step_theta)
+    replay = trainer.replay_buffer
+    replay.columns = [ring.swapaxes(0, 1).copy() for ring in join("replay").values()]
+    replay.size, replay.next = first["ring"]
     trainer.interval = [join(group) for group in states[0] if group.startswith(INTERVAL)]
     trainer.iteration = first["iteration"]
     trainer.frozen = {s: rest["frozen"] for s, rest in enumerate(rests) if rest["frozen"]}
     # Seconds are a batch's: where two become one, the slower one's.
-    for work in trainer.seconds:
-        trainer.seconds[work] = max(rest["seconds"][work] for rest in rests)
+    trainer.seconds = {x: max(rest["seconds"][x] for rest in rests) for x in trainer.seconds}
     for streams, rest in zip(trainer.streams, rests, strict=True):
         for name, rng in streams.items():
             rng.bit_generator.state = rest["streams"][name]
@@ -76,10 +76,9 @@ def check(config, seed, state):
         for name, x in arrays.items():
             if (saved := state.get(group, {}).get(name)) is None:
                 raise ValueError(f"{group}/{name} is missing")
-            if group != "rest" and (saved.shape, saved.dtype) != (x.shape, x.dtype):
-                raise ValueError(
-                    f"{group}/{name} is {saved.dtype} {saved.shape}, not {x.dtype} {x.shape}"
-                )
+            found, due = (f"{array.dtype} {array.shape}" for array in (saved, x))
+            if group != "rest" and found != due:
+                raise ValueError(f"{group}/{name} is {found}, not {due}")
     trainer = restore(config, [state])
     if trainer.seeds != [seed]:
         raise ValueError(f"it is of seed {trainer.seeds[0]}")
