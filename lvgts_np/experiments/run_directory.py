@@ -84,13 +84,6 @@ def check_writable(path):
         raise OutputError(f"cannot write to {path}: {reason}") from error
 
 
-def prepare(directory, seeds):
-    """Make the run directories of the seeds where there are none; `locked` for them."""
-    for seed in seeds:
-        (directory / f"seed_{seed}").mkdir(parents=True, exist_ok=True)
-    return locked(directory, seeds)
-
-
 @contextlib.contextmanager
 def locked(directory, seeds):
     """Keep other runs out of the run directories of seeds; OutputError where one is at work.

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots
-from lvgts_np.experiments.run_directory import clear, condition_directory, look, prepare
+from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import Config
 from lvgts_np.training.trainer import check_seeds, make_task
@@ -34,8 +34,8 @@ def train(
 
     A condition's seeds are trained as `jobs` batches, each a call in `executor`, which is anything
     with the interface of `concurrent.futures.Executor` whose workers write to the same disk;
-    without one, each has a process where jobs > 1. Conditions start in their order, so the longest
-    come first where they differ. No number depends on any of it but seconds.
+    without one, each has a process where jobs > 1. Conditions start in their order: put the longest
+    first. No number depends on any of it but seconds.
     """
     if isinstance(config, Config):
         condition = {condition_directory(out, config): config}
@@ -52,7 +52,9 @@ def train(
             check_parity(c, make_task(c))
     with contextlib.ExitStack() as locks:
         for d in conditions:
-            locks.enter_context(prepare(d, left[d]))
+            for seed in left[d]:
+                (d / f"seed_{seed}").mkdir(parents=True, exist_ok=True)
+            locks.enter_context(locked(d, left[d]))
         for d in conditions if force else ():
             clear(d, left[d])
     # From here each call locks the run directories that it writes to.

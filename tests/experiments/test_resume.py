@@ -24,8 +24,8 @@ from lvgts_np.experiments.run_directory import (
     OutputError,
     clear,
     condition_directory,
+    locked,
     look,
-    prepare,
 )
 from lvgts_np.training.config import SMOKE, preset
 from lvgts_np.training.config_file import load, save
@@ -347,7 +347,7 @@ def test_a_damaged_summary_or_config_is_one_line(tmp_path, clock, capsys):
 @pytest.mark.skipif(os.name == "nt", reason="no folder locks here")
 def test_a_folder_that_a_living_run_writes_to_is_left_alone(tmp_path, clock, capsys):
     config, folder = cut_off(tmp_path, clock)
-    with prepare(folder, [1]):
+    with locked(folder, [1]):
         before = contents(tmp_path)
         for how in ("--resume", "--force"):
             assert command(tmp_path, how) == 2
@@ -406,7 +406,7 @@ def test_a_folder_is_locked_by_the_call_that_writes_to_it(tmp_path, monkeypatch,
 
     def checked(trainer):
         try:
-            with prepare(tmp_path, trainer.seeds):
+            with locked(tmp_path, trainer.seeds):
                 pass
         except OutputError:
             refused.append(trainer.iteration)
@@ -425,10 +425,10 @@ def test_what_another_run_wrote_after_the_look_is_kept(tmp_path, monkeypatch):
         monkeypatch.undo()
         first.append(train(config, tmp_path))
         first.append(contents(tmp_path))
-        return prepare(directory, seeds)
+        return locked(directory, seeds)
 
     monkeypatch.setattr(run_plots, "draw", lambda folder, like: None)
-    monkeypatch.setattr(runs, "prepare", late)
+    monkeypatch.setattr(runs, "locked", late)
     assert [train(config, tmp_path), contents(tmp_path)] == first
 
 
@@ -471,7 +471,7 @@ def test_seeds_that_have_done_equally_much_make_stacks_that_share_the_jobs():
 
 
 def test_several_cells_go_on_over_one_pool(tmp_path, clock):
-    """What a study of many tasks and algorithms does: look at all, then prepare, then train."""
+    """What a study of many tasks and algorithms does: look at all, then lock, then train."""
     configs = [tiny(algo="lvgts"), tiny("pendulum_pmt", algo="lm_svg")]
     folder = lambda out, c: out / c.task / c.algo  # noqa: E731
     for config in configs:
@@ -481,7 +481,8 @@ def test_several_cells_go_on_over_one_pool(tmp_path, clock):
     looks = [look(c, [*SEEDS, 3], path, resume=True) for c, path in cells]
     for (_, path), (left, summaries) in zip(cells, looks, strict=True):
         assert (left, summaries) == ({0: 2, 1: 2, 2: 2, 3: 0}, {})
-        with prepare(path, left):
+        (path / "seed_3").mkdir()
+        with locked(path, left):
             clear(path, left)
     calls = [
         (config, stack, path)
