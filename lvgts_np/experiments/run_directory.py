@@ -75,10 +75,11 @@ def saved(config, seed, path):
 
 
 def check_writable(path):
-    """OutputError unless a directory, or else what it would be made in, can be written to."""
+    """OutputError unless a directory can be made, where there is none, and written to."""
     try:
         there = next(place for place in (path, *path.parents) if place.exists())
-        tempfile.TemporaryFile(dir=there).close()
+        with tempfile.TemporaryDirectory(dir=there) as trial:
+            Path(trial, path.relative_to(there)).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = f"{error.strerror}; choose another --out"
         raise OutputError(f"cannot write to {path}: {reason}") from error

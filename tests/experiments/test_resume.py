@@ -453,8 +453,10 @@ def test_nothing_of_one_cell_is_deleted_where_another_cannot_be_used(tmp_path, c
     cells = {folder: config, tmp_path / "other": config}
     before = contents(tmp_path)
     (tmp_path / "other").touch()  # no folder
+    new = {tmp_path / "new": config}
     with pytest.raises(OutputError, match="cannot write to"):
-        runs.train(cells, SEEDS, quiet=True, force=True)
+        runs.train(new | cells, SEEDS, quiet=True, force=True)
+    assert not (tmp_path / "new").exists()
     (tmp_path / "other").unlink()
     assert contents(tmp_path) == before
 

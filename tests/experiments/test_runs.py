@@ -113,9 +113,10 @@ def test_a_used_folder_is_refused_and_force_overwrites_it(tmp_path, capsys):
     assert log.read_bytes() != before
 
 
-def test_an_output_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, capsys):
+@pytest.mark.parametrize("out", ["file/out", "new/" + "x" * 300])
+def test_an_output_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path, capsys, out):
     (tmp_path / "file").write_text("kept")
-    assert smoke(tmp_path / "file" / "out") == 2
+    assert smoke(tmp_path / out) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert "cannot write to" in err
