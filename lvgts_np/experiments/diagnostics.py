@@ -46,8 +46,7 @@ def write_diagnostics(trainer, directories):
     for s, path in enumerate(directories):
         A, C = d.attention[s], d.credit[s]
         mean, rms = credit_over_episodes(C)
-        rows = [(*at, A[at]) for at in earlier]
-        write_table(path / "attention.csv", ("t", "i", "weight"), rows)
+        write_table(path / "attention.csv", ("t", "i", "weight"), [(*at, A[at]) for at in earlier])
         rows = [(*at, mean[at], rms[at]) for at in np.ndindex(mean.shape)]
         write_table(path / "credit.csv", ("j", "i", "mean", "rms"), rows)
         rows = [(*at, C[at]) for at in np.ndindex(C[:SINGLE_EPISODES].shape)]

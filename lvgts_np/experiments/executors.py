@@ -1,11 +1,12 @@
 """Calls that share nothing, run in any `concurrent.futures` executor."""
 
-import concurrent.futures
 import contextlib
 import multiprocessing
 import os
 import signal
 import threading
+from concurrent.futures import wait
+from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
 SECONDS = 0.5  # between two calls of `watch`
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -22,7 +23,7 @@ def run_all(work, tasks, executor, watch):
     """
     futures = [executor.submit(work, *task) for task in tasks]
     try:
-        while concurrent.futures.wait(futures, SECONDS).not_done:
+        while wait(futures, SECONDS).not_done:
             watch()
         return [future.result() for future in futures]
     except KeyboardInterrupt:
@@ -43,15 +44,13 @@ def local(jobs):
     # A new process for each call, as a forked one may inherit a lock that no thread releases.
     spawn = multiprocessing.get_context("spawn")
     begun = spawn.RawValue("b", 0)
-    executor = concurrent.futures.ProcessPoolExecutor(
-        jobs, spawn, follow, (begun,), max_tasks_per_child=1
-    )
+    executor = ProcessPoolExecutor(jobs, spawn, follow, (begun,), max_tasks_per_child=1)
     # On arrays this small, more threads only wait for each other; a BLAS reads this as it loads.
     single = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(single, "1"))
     try:
         yield executor
-    except concurrent.futures.process.BrokenProcessPool as error:
+    except BrokenProcessPool as error:
         raise ChildProcessError(KILLED if begun.value else UNGUARDED) from error
     except KeyboardInterrupt:
         for process in multiprocessing.active_children():

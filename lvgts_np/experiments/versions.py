@@ -34,8 +34,8 @@ def versions():
 def commit(checkout):
     """Git's commit of a checkout, with "-dirty" if it was changed; None where there is none.
 
-    It is asked for once a process, as a module that is imported does not change any more. A folder
-    within another project's checkout (an installed package) is none.
+    Read once a process, as imported modules do not change any more. A folder within another
+    project's checkout (an installed package) is none.
     """
     git = ["git", f"--git-dir={checkout / '.git'}", f"--work-tree={checkout}"]
     git += ["--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

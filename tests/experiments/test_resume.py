@@ -381,7 +381,7 @@ def test_an_interrupted_caller_leaves_the_lock_to_the_worker_that_writes(
         begun.acquire(timeout=60.0)  # both workers write
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(executors.concurrent.futures, "wait", interrupted)
+    monkeypatch.setattr(executors, "wait", interrupted)
     config, folder = tiny(), tmp_path / "dummy_amt/lvgts"
     with ThreadPoolExecutor(2) as workers:
         with pytest.raises(KeyboardInterrupt):
