@@ -78,15 +78,21 @@ def well_conditioned(run):
 
 
 def amplification(s, k, rule):
-    """max|s| over the total excess of top-k weights; 0 where the weights are constant."""
+    """max|s| over what the top-k weights are decided by, which rounding must not decide.
+
+    That is their total excess, or, where the largest tie, the distance of the next score below:
+    BLAS may round equal memories by row, so that a tie of them all becomes one of some.
+    """
     M = s.shape[-1]
     kept = M if M <= k else k - (rule == "sab")
-    if kept < 2:
-        return onp.zeros(1)
     ranked = onp.sort(s, axis=-1)[..., ::-1]
     lowest = min(kept, M - 1)
     total = onp.sum(ranked[..., :kept] - ranked[..., lowest : lowest + 1], axis=-1)
-    total = total + 1e-3 if M <= k else onp.where(total == 0.0, onp.inf, total)  # all tied: uniform
+    if M <= k:
+        total = total + 1e-3
+    else:
+        below = onp.where(ranked < ranked[..., :1], ranked, -onp.inf)
+        total = onp.where(total == 0.0, ranked[..., 0] - onp.max(below, axis=-1), total)
     return onp.max(onp.abs(s), axis=-1) / total
 
 
