@@ -67,7 +67,7 @@ RESULT = (
 
 def figure2(config, seeds, out, modes):
     """Train every task with both algorithms; writes DIR/figure2/report.html. [Fig. 2]"""
-    from lvgts_np.experiments import figure2
+    from lvgts_np.experiments.studies import figure2
 
     conditions = [config.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
     rows = figure2.figure2(conditions, seeds, out, **modes)
@@ -76,7 +76,7 @@ def figure2(config, seeds, out, modes):
 
 def lags(config, seeds, out, modes):
     """Train dummy_amt with longer and longer distractors; writes DIR/horizon. [§4.1]"""
-    from lvgts_np.experiments import lags
+    from lvgts_np.experiments.studies import lags
 
     rows = lags.lag_sweep(config.replace(task=lags.TASK), seeds, out, **modes)
     return report_study(rows, "lag ", out / "horizon" / "horizon.png")

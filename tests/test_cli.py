@@ -13,6 +13,7 @@ import pytest
 
 from lvgts_np import experiments
 from lvgts_np.cli import COMMANDS, OPTIONS, main
+from lvgts_np.experiments import studies
 from lvgts_np.training.config import (
     ALGOS,
     FIELDS,
@@ -457,8 +458,8 @@ def test_what_arrives_at_a_study(command, seeds, monkeypatch):
 
     name = "figure2" if command == "figure2" else "lags"
     fake = types.SimpleNamespace(figure2=study, lag_sweep=study, TASK="dummy_amt")
-    monkeypatch.setitem(sys.modules, f"lvgts_np.experiments.{name}", fake)
-    monkeypatch.setattr(experiments, name, fake, raising=False)
+    monkeypatch.setitem(sys.modules, f"lvgts_np.experiments.studies.{name}", fake)
+    monkeypatch.setattr(studies, name, fake, raising=False)
     assert main(["--set", "N=3", "--out", "there", command, "--no-parity"]) == 0
     ((configs, numbers, out, modes),) = calls
     assert (numbers, out) == (list(range(seeds)), Path("there"))

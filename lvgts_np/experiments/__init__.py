@@ -1,4 +1,4 @@
 """Runs on disk, statistics, pictures and studies; nothing of the mathematics.
 
-`runs` trains batches of seeds, `figure2` and `lags` are the studies.
+`runs` trains batches of seeds; `plots` draws them; `studies` are Figure 2 and the lag sweep.
 """

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from lvgts_np.cli import main
-from lvgts_np.experiments.claims import CLAIMS, evaluate
-from lvgts_np.experiments.criteria import OPPOSITE, above
 from lvgts_np.experiments.run_data import Seed, read_seed
-from lvgts_np.experiments.statistics import interval, iqm
-from lvgts_np.experiments.summary import summary_table
+from lvgts_np.experiments.studies.claims import CLAIMS, evaluate
+from lvgts_np.experiments.studies.criteria import OPPOSITE, above
+from lvgts_np.experiments.studies.statistics import interval, iqm
+from lvgts_np.experiments.studies.summary import summary_table
 
 PAPER, AMT = ("dummy_pmt", "dummy_amt", "pendulum_amt"), ("dummy_amt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")

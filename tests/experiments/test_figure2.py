@@ -7,7 +7,7 @@ import pytest
 from test_report import assert_readable, browse, needs_browser, outline
 
 from lvgts_np.cli import main
-from lvgts_np.experiments.claims import CLAIMS
+from lvgts_np.experiments.studies.claims import CLAIMS
 from lvgts_np.training.config import ALGOS, TASKS
 
 SIZES = ("--set", "hidden=8", "episodes=24", "eval_episodes=8")

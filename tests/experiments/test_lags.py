@@ -6,9 +6,9 @@ import json
 import pytest
 
 from lvgts_np.cli import main
-from lvgts_np.experiments import lags
 from lvgts_np.experiments.run_data import Seed
-from lvgts_np.experiments.summary import run_summaries
+from lvgts_np.experiments.studies import lags
+from lvgts_np.experiments.studies.summary import run_summaries
 from lvgts_np.tasks.bounds import myopic_return
 from lvgts_np.training.config import ALGOS, LAG_SWEEP, preset
 from lvgts_np.training.config_file import load

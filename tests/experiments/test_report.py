@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import matplotlib.pyplot as plt
 import pytest
 
-from lvgts_np.experiments.report import bullets, paragraph, picture, table, write
+from lvgts_np.experiments.studies.report import bullets, paragraph, picture, table, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")

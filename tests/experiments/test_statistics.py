@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvgts_np.experiments import statistics
-from lvgts_np.experiments.statistics import band, best, interval, iqm, paired, success
+from lvgts_np.experiments.studies import statistics
+from lvgts_np.experiments.studies.statistics import band, best, interval, iqm, paired, success
 
 numbers = st.lists(st.floats(-3, 3), min_size=1, max_size=25)
 rng = np.random.default_rng(0)

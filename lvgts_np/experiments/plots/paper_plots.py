@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from lvgts_np.experiments.plots import style
 from lvgts_np.experiments.plots.style import ALGOS, BLUE, BOUNDS, ORANGE, matrix
-from lvgts_np.experiments.statistics import band, best
-from lvgts_np.experiments.summary import final_returns, run_summaries
+from lvgts_np.experiments.studies.statistics import band, best
+from lvgts_np.experiments.studies.summary import final_returns, run_summaries
 from lvgts_np.training.files import read_table, write_table
 
 TASKS = {

@@ -11,8 +11,8 @@ from lvgts_np.experiments import runs
 from lvgts_np.experiments.plots.paper_plots import plot_lags, save_both
 from lvgts_np.experiments.plots.style import BOUNDS
 from lvgts_np.experiments.run_data import read_seeds
-from lvgts_np.experiments.statistics import interval
-from lvgts_np.experiments.summary import final_returns, run_summaries, summarise
+from lvgts_np.experiments.studies.statistics import interval
+from lvgts_np.experiments.studies.summary import final_returns, run_summaries, summarise
 from lvgts_np.training.config import ALGOS
 from lvgts_np.training.files import read_table, write_table
 

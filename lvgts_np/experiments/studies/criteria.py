@@ -5,8 +5,8 @@ A criterion takes the runs of one or more conditions, lists of summaries whose n
 
 import numpy as np
 
-from lvgts_np.experiments.statistics import interval, paired, success
-from lvgts_np.experiments.summary import column, final_returns, solved
+from lvgts_np.experiments.studies.statistics import interval, paired, success
+from lvgts_np.experiments.studies.summary import column, final_returns, solved
 
 VERDICTS = ("not", "partly", "reproduced")  # the weakest first
 OPPOSITE = dict(zip(VERDICTS, reversed(VERDICTS), strict=True))

@@ -9,7 +9,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from lvgts_np.experiments.statistics import best, interval, iqm, success
+from lvgts_np.experiments.studies.statistics import best, interval, iqm, success
 
 # All runs of a condition; those that the paper's rule keeps, their mean, and the seeds it drops.
 Summary = namedtuple(

@@ -5,8 +5,8 @@ Seeds of the same number are a pair; `summary` says when a run solves its task.
 
 from collections import namedtuple
 
-from lvgts_np.experiments import criteria
-from lvgts_np.experiments.summary import run_summaries
+from lvgts_np.experiments.studies import criteria
+from lvgts_np.experiments.studies.summary import run_summaries
 
 COMMAND = "python run.py figure2"
 # A row of claims.csv; `test` is the rule of the verdict.

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lvgts_np.experiments import claims, runs
+from lvgts_np.experiments import runs
 from lvgts_np.experiments.plots import paper_plots
-from lvgts_np.experiments.report import bullets, paragraph, picture, table, write
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.run_directory import condition_directory
-from lvgts_np.experiments.summary import Summary, column, run_summaries, summary_table
+from lvgts_np.experiments.studies import claims
+from lvgts_np.experiments.studies.report import bullets, paragraph, picture, table, write
+from lvgts_np.experiments.studies.summary import Summary, column, run_summaries, summary_table
 from lvgts_np.training.files import read_json, write_table
 
 RULES = (
