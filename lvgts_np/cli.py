@@ -172,12 +172,10 @@ def fields_help(command):
     for name, value in vars(Config(**command.defaults)).items():
         if name not in command.varies:
             lines.append(f"  {f'{name}={str(value).lower()}':<26} {HELP[name]}")
-    return "\n".join(
-        [
-            *lines,
-            "a later --set wins over an earlier one, --episodes over --set, --set over --smoke",
-        ]
+    lines.append(
+        "a later --set wins over an earlier one, --episodes over --set, --set over --smoke"
     )
+    return "\n".join(lines)
 
 
 def parse_arguments(argv):
