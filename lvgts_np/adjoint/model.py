@@ -33,9 +33,8 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
     size, parts = max(1, ROWS // B), []
     for first in range(0, S, size):
         seeds = list(range(first, min(first + size, S)))
-        seeds *= (
-            2 if len(seeds) * B == 1 else 1
-        )  # NumPy would add in another order than in a batch of seeds
+        # A single seed with a single episode NumPy would add up in another order.
+        seeds *= 2 if len(seeds) * B == 1 else 1
         data = [np.swapaxes(x[:, seeds], 0, 1) for x in batch]  # (S, T, B, .)
         block_phi = {name: x[seeds] for name, x in phi.items()}
         parts.append(block_gradient(block_phi, data, encoder, alphas, buffers))

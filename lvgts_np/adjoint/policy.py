@@ -34,10 +34,8 @@ def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None):
     G = r_hat.sum(axis=-1) / B
     dr /= B  # G = Σ_t Σ_b r̂_t[b] / B
     lambda_v, lambda_out = replay_adjoint(nets, trace, reads, dr, N, store, buffers)
-    x_pi, v_pi, lambda_v, lambda_out = map(
-        flatten_time, (trace.x_pi, trace.v_pi, lambda_v, lambda_out)
-    )
-    gradient = mlp_gradient("pi", x_pi, v_pi, lambda_v, lambda_out)
+    of_pi = trace.x_pi, trace.v_pi, lambda_v, lambda_out
+    gradient = mlp_gradient("pi", *map(flatten_time, of_pi))
     return G, {name: gradient[name] for name in theta}
 
 

@@ -24,9 +24,7 @@ def credit(phi, theta, inferred, a_max, rollout, cotangents):
 
     r_hat, backward = vjp(rewards, [onp.zeros_like(eta_t) for eta_t in inferred.eta])
     cotangents = cotangents.astype(r_hat.dtype)
-    return onp.stack(
-        [onp.stack(backward(onp.broadcast_to(row, r_hat.shape))) for row in cotangents]
-    )
+    return onp.stack([onp.stack(backward(onp.broadcast_to(g, r_hat.shape))) for g in cotangents])
 
 
 def credit_matrix(phi, theta, inferred, a_max, rollout):
