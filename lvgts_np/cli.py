@@ -36,6 +36,11 @@ def main(argv=None):
         return say(f"out of memory: {error or 'this run is too large'}", 1)
     except (OSError, configs.ParityError) as error:
         return say(error, 1)
+    except Exception as error:
+        # A library that is interrupted may fail otherwise as it cleans up: a zip file does.
+        if isinstance(error.__context__, KeyboardInterrupt):
+            return say("interrupted", 130)
+        raise
 
 
 def say(message, code):

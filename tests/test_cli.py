@@ -395,6 +395,18 @@ def test_what_stops_a_run_is_one_line(error, code, answer, runs, capfd):
     assert answer in one_line(capfd)
 
 
+def test_an_interrupt_that_a_library_turns_into_another_error_is_one(runs, capfd):
+    def stop(seed):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise ValueError("can't close the ZIP file")
+
+    runs.answer = stop
+    assert main(TASK) == 130
+    assert "interrupted" in one_line(capfd)
+
+
 def test_a_bug_is_not_hidden(runs):
     def bug(seed):
         raise ValueError("operands could not be broadcast")
