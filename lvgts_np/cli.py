@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from lvgts_np.experiments.executors import THREADS
 from lvgts_np.training import config as configs
 from lvgts_np.training.config import ALGOS, FIELDS, HELP, TASKS, Config, ConfigError, did_you_mean
 
@@ -19,8 +20,8 @@ PROG = "run.py"
 def main(argv=None):
     """Exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
     # Before NumPy is imported: on arrays this small, more threads only wait for each other.
-    for library in ("OMP", "OPENBLAS", "MKL"):
-        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     try:
         args = parse_arguments(argv)
         config, modes = make_config(args), {name: getattr(args, name) for name in MODES}

@@ -3,6 +3,8 @@
 import json
 from typing import NamedTuple
 
+import numpy as np
+
 from lvgts_np.training.files import read_json, read_table
 
 TABLES = ("log", "attention", "credit", "episode")
@@ -40,3 +42,24 @@ def same_settings(seeds, like):
         groups.setdefault(settings, []).append(seed)
     chosen = [group for group in groups.values() if like in (seed.number for seed in group)]
     return max(chosen or groups.values(), key=len, default=[])
+
+
+def learning_curves(seeds):
+    """Training episodes (n,), and recall returns {seed: (n,)}, nan where a seed has none."""
+    logs = {seed.number: seed.tables.get("log", {}) for seed in seeds}
+    names = "episodes", "eval_return_recall"
+    curves = {n: dict(zip(*(x.get(y, ()) for y in names), strict=True)) for n, x in logs.items()}
+    steps = sorted(set().union(*curves.values()))
+    values = {n: np.array([curve.get(x, np.nan) for x in steps]) for n, curve in curves.items()}
+    return np.array(steps, dtype=int), values
+
+
+def mean_over_seeds(seeds, source, *values):
+    """Table that all seeds have: its steps, and the means of the columns `values`."""
+    first = seeds[0].tables[source]
+    steps = {name: first[name].astype(int) for name in first if name not in values}
+    for seed in seeds:
+        if not all(np.array_equal(seed.tables[source][name], steps[name]) for name in steps):
+            raise ValueError(f"{source}.csv of seeds {seeds[0].number} and {seed.number} disagree")
+    means = {x: np.mean([seed.tables[source][x] for seed in seeds], axis=0) for x in values}
+    return steps | means

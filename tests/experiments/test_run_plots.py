@@ -9,8 +9,8 @@ import pytest
 from matplotlib.image import imread
 
 from lvgts_np.experiments.diagnostics import credit_over_episodes, diagnose
-from lvgts_np.experiments.plots import run_plots, style
-from lvgts_np.experiments.run_data import read_seed
+from lvgts_np.experiments.plots import run_plots
+from lvgts_np.experiments.run_data import mean_over_seeds, read_seed
 from lvgts_np.training import config_file
 from lvgts_np.training.config import ALGOS, SMOKE, preset
 from lvgts_np.training.trainer import Trainer
@@ -284,7 +284,7 @@ def test_seeds_whose_tables_disagree_are_not_averaged(tmp_path):
     attention.write_text("\n".join(attention.read_text().splitlines()[:-1]))
     seeds = [read_seed(tmp_path / f"seed_{seed}") for seed in (0, 1)]
     with pytest.raises(ValueError, match=r"attention\.csv of seeds 0 and 1 disagree"):
-        style.mean_over_seeds(seeds, "attention", "weight")
+        mean_over_seeds(seeds, "attention", "weight")
 
 
 def test_credit_maps_have_one_scale_and_tell_zero_from_the_future(tmp_path):

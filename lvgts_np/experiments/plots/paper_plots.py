@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lvgts_np.experiments.plots import style
 from lvgts_np.experiments.plots.style import ALGOS, BLUE, BOUNDS, ORANGE, matrix
+from lvgts_np.experiments.run_data import learning_curves, mean_over_seeds
 from lvgts_np.experiments.studies.statistics import band, best
 from lvgts_np.experiments.studies.summary import final_returns, run_summaries
 from lvgts_np.training.files import read_table, write_table
@@ -81,7 +82,7 @@ def tabulate_returns(study, kept):
     """A row for each evaluation of a condition; statistics only where all its runs have one."""
     rows = []
     for condition, seeds in study.items():
-        steps, curves = style.learning_curves(seeds)
+        steps, curves = learning_curves(seeds)
         every = np.array(list(curves.values()))
         whole = np.isfinite(every).all(axis=0)
         statistics = np.full((4, len(steps)), np.nan)
@@ -98,7 +99,7 @@ def tabulate_attention(study):
     for (task, algo), seeds in study.items():
         having = [seed for seed in seeds if "attention" in seed.tables]
         if algo == "lvgts" and having:
-            table = style.mean_over_seeds(having, "attention", "weight")
+            table = mean_over_seeds(having, "attention", "weight")
             rows += [(task, *row) for row in zip(*table.values(), strict=True)]
     return rows
 

@@ -16,11 +16,11 @@ from matplotlib.ticker import MaxNLocator
 from lvgts_np.experiments.plots import style
 from lvgts_np.experiments.plots.credit_flow import flow_table, plot_credit_flow
 from lvgts_np.experiments.plots.style import BLUE, BOUNDS, ORANGE, RED, fields, matrix, phases
-from lvgts_np.experiments.run_data import read_seed, same_settings
+from lvgts_np.experiments.run_data import learning_curves, mean_over_seeds, read_seed, same_settings
 from lvgts_np.training.files import write_table
 
 # Credit has one scale in all pictures, in reward per unit of action: maps can be compared.
-LEAST_CREDIT, MOST_CREDIT = 1e-4, 1.0
+CREDIT_SCALE = 1e-4, 1.0
 SIZES = LinearSegmentedColormap.from_list(
     "sizes", matplotlib.colormaps["Purples"](np.linspace(0.2, 1, 256))
 )
@@ -61,7 +61,7 @@ def write_columns(path, table):
 
 def draw_learning_curve(seeds, c, title):
     """Return by training episodes: a column a seed, their mean where all have one, the bounds."""
-    episodes, curves = style.learning_curves(seeds)
+    episodes, curves = learning_curves(seeds)
     summary = next((seed.summary for seed in seeds if seed.summary), {})
     bounds = {name: summary.get(name, np.nan) for name in BOUNDS}
     table = {"episodes": episodes} | {f"seed_{seed}": curve for seed, curve in curves.items()}
@@ -76,19 +76,19 @@ def mean_curve(curves):
 
 
 def draw_attention(seeds, c, title):
-    table = style.mean_over_seeds(seeds, "attention", "weight")
+    table = mean_over_seeds(seeds, "attention", "weight")
     return table, plot_attention(matrix(table, "t", "weight", c["T"]), c, title)
 
 
 def draw_credit(seeds, c, title):
-    table = style.mean_over_seeds(seeds, "credit", "rms", "mean")
+    table = mean_over_seeds(seeds, "credit", "rms", "mean")
     rms, mean = (matrix(table, "j", name, c["T"]) for name in ("rms", "mean"))
     return table, plot_credit(rms, mean, c, title)
 
 
 def draw_credit_flow(seeds, c, title):
-    A = matrix(style.mean_over_seeds(seeds, "attention", "weight"), "t", "weight", c["T"])
-    rms = matrix(style.mean_over_seeds(seeds, "credit", "rms", "mean"), "j", "rms", c["T"])
+    A = matrix(mean_over_seeds(seeds, "attention", "weight"), "t", "weight", c["T"])
+    rms = matrix(mean_over_seeds(seeds, "credit", "rms", "mean"), "j", "rms", c["T"])
     return flow_table(A, rms, c), plot_credit_flow(A, rms, c, title)
 
 
@@ -154,8 +154,8 @@ def plot_attention(A, config, title=""):
     top.set_ylabel("step t that attends")
     figure.colorbar(image, ax=top, label="mean weight (grey: not yet in memory)")
     bars = bottom.bar(range(t), A[t, :t], color=RED)
-    least = 0.005 if c["T"] <= 20 else 0.05
-    bottom.bar_label(bars, [f"{x:.2f}" if x >= least else "" for x in A[t, :t]], color=RED)
+    min_shown = 0.005 if c["T"] <= 20 else 0.05
+    bottom.bar_label(bars, [f"{x:.2f}" if x >= min_shown else "" for x in A[t, :t]], color=RED)
     style.shade_phases(bottom, c)
     bottom.set(xlabel="step i that is attended", ylim=(0, 1.15))
     bottom.set_ylabel(f"weight at t = {t}", color=RED)
@@ -170,8 +170,9 @@ def plot_credit(rms, mean, config, title=""):
     """
     c = fields(config)
     figure = Figure((11.0, 5.9), layout="constrained")
-    size = LogNorm(LEAST_CREDIT, MOST_CREDIT)
-    sign = SymLogNorm(LEAST_CREDIT, vmin=-MOST_CREDIT, vmax=MOST_CREDIT)
+    size = LogNorm(*CREDIT_SCALE)
+    low, high = CREDIT_SCALE
+    sign = SymLogNorm(low, vmin=-high, vmax=high)
     left, right = figure.subplots(1, 2)
     label = r"$\partial \hat r_j \, / \, \partial a_i$  (reward per unit of action)"
     for ax, values, norm, cmap, words in (

@@ -1,4 +1,4 @@
-"""What the pictures share: colours, tables over seeds, phases, files."""
+"""What the pictures share: colours, matrices over steps, phases, files."""
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -46,27 +46,6 @@ def matrix(table, row, value, T):
     A = np.full((T, T), np.nan)
     A[table[row].astype(int), table["i"].astype(int)] = table[value]
     return A
-
-
-def learning_curves(seeds):
-    """Training episodes (n,), and recall returns {seed: (n,)}, nan where a seed has none."""
-    logs = {seed.number: seed.tables.get("log", {}) for seed in seeds}
-    names = "episodes", "eval_return_recall"
-    curves = {n: dict(zip(*(x.get(y, ()) for y in names), strict=True)) for n, x in logs.items()}
-    steps = sorted(set().union(*curves.values()))
-    values = {n: np.array([curve.get(x, np.nan) for x in steps]) for n, curve in curves.items()}
-    return np.array(steps, dtype=int), values
-
-
-def mean_over_seeds(seeds, source, *values):
-    """Table that all seeds have: its steps, and the means of the columns `values`."""
-    first = seeds[0].tables[source]
-    steps = {name: first[name].astype(int) for name in first if name not in values}
-    for seed in seeds:
-        if not all(np.array_equal(seed.tables[source][name], steps[name]) for name in steps):
-            raise ValueError(f"{source}.csv of seeds {seeds[0].number} and {seed.number} disagree")
-    means = {x: np.mean([seed.tables[source][x] for seed in seeds], axis=0) for x in values}
-    return steps | means
 
 
 def phases(c):
