@@ -8,7 +8,7 @@ import numpy as onp
 from hypothesis import assume
 
 from lvgts_np.paper import attention, imagine, losses, model, nets
-from lvgts_np.paper.autodiff import value_and_grad
+from lvgts_np.paper.autodiff import detach, value_and_grad, value_of
 
 COMPLEX_STEP, CENTRAL_STEP = 1e-20, 1e-5
 
@@ -41,7 +41,7 @@ def observed():
         real = getattr(module, name)
 
         def wrapped(x, *args):
-            calls.append((name, attention.detach(x), args))
+            calls.append((name, value_of(x), args))
             return real(x, *args)
 
         stack.enter_context(patch.object(module, name, wrapped))
@@ -113,7 +113,7 @@ def frozen(f, x):
     constants = []
 
     def record(value):
-        constants.append(attention.detach(value))
+        constants.append(detach(value))
         return constants[-1]
 
     with stop_gradient(record):

@@ -3,7 +3,7 @@
 import autograd.numpy as np
 import numpy as onp
 
-from lvgts_np.paper.autodiff import detach
+from lvgts_np.paper.autodiff import value_of
 from lvgts_np.paper.constants import MARGIN, SAB_EPS
 
 
@@ -19,7 +19,7 @@ def topk_weights(s, k, rule="paper"):
     if rule not in ("paper", "sab"):
         raise ValueError(f"unknown topk_rule {rule!r}")
     M = s.shape[-1]
-    value = detach(s)
+    value = value_of(s)
     order = onp.argsort(-value, axis=-1, kind="stable")  # s_(1), s_(2), ...: the earlier of equals
     if M <= k:
         # DEVIATION: the paper's formula is 0/0 here; the lowest keeps a margin. (M5)
@@ -30,11 +30,11 @@ def topk_weights(s, k, rule="paper"):
     else:
         # DEVIATION: the Sparse Attentive Backtracking code; Algorithm 2 has the line above. (M4)
         threshold = pick(s, order[..., k - 1 : k]) + SAB_EPS
-    survives = value > detach(threshold)
+    survives = value > value_of(threshold)
     # DEVIATION: the paper's formula is 0/0 where nothing exceeds the threshold (the k+1 largest
     # tie); the weight is then uniform over the largest. (M5)
     largest = pick(value, order[..., :1])
-    tied = (value == largest) & (largest <= detach(threshold))
+    tied = (value == largest) & (largest <= value_of(threshold))
     excess = (s - threshold) * survives + tied
     return excess / np.sum(excess, axis=-1, keepdims=True)
 
@@ -71,7 +71,7 @@ def read_nothing(w, memory):
     """Memory read of LM-SVG's transition, which has no such argument: h_m := 0. [§3.1]"""
     # DEVIATION: §3.1's f takes one argument fewer; with zeros it is the same function, and
     # both algorithms share shapes and initial weights, seed by seed. (M13)
-    return onp.zeros(memory.shape[:-2] + memory.shape[-1:], dtype=detach(memory).dtype)
+    return onp.zeros(memory.shape[:-2] + memory.shape[-1:], dtype=value_of(memory).dtype)
 
 
 def append(memory, h):

@@ -22,6 +22,11 @@ def detach(x):
         return {name: detach(value) for name, value in x.items()}
     if isinstance(x, (list, tuple)):
         return type(x)(detach(value) for value in x)
+    return value_of(x)
+
+
+def value_of(x):
+    """Plain real value of an array x: what a branch is chosen by, and no part of the derivative."""
     return onp.real(getval(x))
 
 
