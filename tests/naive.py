@@ -8,6 +8,8 @@ these loops give values and truncated derivatives.
 import cmath
 import math
 
+MARGIN, SAB_EPS, MIN_NOISE_SCALE, LOG_STD = 1e-3, 1e-7, 0.05, (-1.0, 1.0)
+
 
 def seed_of(params, s):
     """Parameters of seed s as nested lists."""
@@ -55,9 +57,9 @@ def topk(s, k, rule):
     known("topk_rule", rule, "paper", "sab")
     ranked = sorted(s, key=lambda x: complex(x).real, reverse=True)
     if len(s) <= k:
-        excess = [x - ranked[-1] + 1e-3 for x in s]
+        excess = [x - ranked[-1] + MARGIN for x in s]
     else:
-        threshold = ranked[k] if rule == "paper" else ranked[k - 1] + 1e-7
+        threshold = ranked[k] if rule == "paper" else ranked[k - 1] + SAB_EPS
         excess = [relu(x - threshold) for x in s]
     if all(x == 0.0 for x in excess):
         excess = [float(complex(x).real == complex(ranked[0]).real) for x in s]
@@ -114,7 +116,7 @@ def predict(p, h, a):
 
 
 def scale(x):
-    return x if complex(x).real > 0.05 else 0.05
+    return x if complex(x).real > MIN_NOISE_SCALE else MIN_NOISE_SCALE
 
 
 def losses(p, o, a, r, encoder):
@@ -139,7 +141,7 @@ def square(x, y):
 def policy(p, h):
     out = mlp(p, "pi", h)
     A = len(out) // 2
-    return out[:A], [cmath.exp(clip(x, -1.0, 1.0)) for x in out[A:]]
+    return out[:A], [cmath.exp(clip(x, *LOG_STD)) for x in out[A:]]
 
 
 def act(p, h, eta, a_max):
@@ -187,3 +189,44 @@ def replay(p, act_at, h_0, noise, N, store, lm_svg):
         carry = stop(h) if (t + 1) % N == 0 else h
         memory = [*memory, h if store == "before" else carry]
         h_hat.append(h)
+
+
+def n_step_value(pi, r, f, s, horizon):
+    """A.1, Eq. 6: the rewards of `horizon` transitions and one more."""
+    states = [s]
+    for _ in range(horizon):
+        states.append(f(states[-1], pi(states[-1])))
+    return sum(r(s, pi(s)) for s in states)
+
+
+def sum_of_products(steps, i, n):
+    """A.1, Eq. 5, its products ending at j-1; a step is its (dr, ds), ds as nested lists."""
+    total = [0.0] * len(steps[i][0])
+    for j in range(i, min(i + n, len(steps) - 1) + 1):
+        term = steps[j][0]
+        for l in reversed(range(i, j)):
+            term = [dot(term, column(steps[l][1], d)) for d in range(len(term))]
+        total = [x + y for x, y in zip(total, term, strict=True)]
+    return total
+
+
+def mlp_weights(rng, name, d_in, hidden, d_out, last):
+    """M12: weights of one network, biases 0."""
+    W1 = [[x * math.sqrt(2 / d_in) for x in row] for row in rng.standard_normal((d_in, hidden))]
+    W2 = [[x * last / math.sqrt(hidden) for x in y] for y in rng.standard_normal((hidden, d_out))]
+    b1, b2 = [[0.0] * hidden], [[0.0] * d_out]
+    return {f"{name}.W1": W1, f"{name}.b1": b1, f"{name}.W2": W2, f"{name}.b2": b2}
+
+
+def first_weights(rng, O, A, H, hidden, combine, actions, recurrence):
+    """M1: the model of one seed."""
+    p = mlp_weights(rng, "b.q", O + A + H, hidden, H, 1.0)
+    for i, row in enumerate(p["b.q.W1"]):
+        factor = 1.0 if i < O else actions if i < O + A else recurrence
+        p["b.q.W1"][i] = [factor * x for x in row]
+    W = rng.standard_normal((H, H)).tolist()
+    p["b.W"] = [[0.1 * W[i][j] / math.sqrt(H) - (i == j) for j in range(H)] for i in range(H)]
+    p |= mlp_weights(rng, "d", H, hidden, O, 1.0)
+    p |= mlp_weights(rng, "f", H + A, hidden, 2 * H, 1.0)
+    p |= mlp_weights(rng, "r", H + A, hidden, 1, 1.0)
+    return p | (mlp_weights(rng, "b.c", H + H, hidden, H, 0.1) if combine == "mlp" else {})

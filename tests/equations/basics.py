@@ -1,0 +1,146 @@
+"""Stop-gradient, autograd's wrappers, activations, the multilayer perceptron."""
+
+import autograd.numpy as np
+import numpy as onp
+from draws import random_model
+
+from equations.problem import (
+    Problem,
+    drawn,
+    joined,
+    nudged,
+    ones,
+    part,
+    scalars,
+    unit,
+)
+from lvgts_np.adjoint import layers
+from lvgts_np.paper import (
+    autodiff,
+    constants,
+    nets,
+)
+
+
+@unit
+def fixed_numbers(case):
+    """Fixed numbers of the mathematics. [Alg. 2, §3.2]"""
+    return Problem(
+        {},
+        lambda x: onp.array(
+            [constants.MARGIN, constants.SAB_EPS, constants.MIN_NOISE_SCALE, *constants.LOG_STD]
+        ),
+        naive=lambda n, x: onp.array([n.MARGIN, n.SAB_EPS, n.MIN_NOISE_SCALE, *n.LOG_STD]),
+    )
+
+
+@unit
+def value_and_grad(case):
+    """Value and gradient by autograd.   f = Σ c W² / 2,   ∂f/∂W = c W"""
+    (W,) = drawn(case, case.H)
+    return Problem(
+        {"W": W, "unused": onp.ones(2)},
+        lambda x: x["W"] * x["W"] / 2.0,
+        lambda x, c: (x["W"] ** 2 / 2.0, {"W": c * x["W"], "unused": onp.zeros(2)}),
+    )
+
+
+@unit
+def vjp(case):
+    """Vector-Jacobian product by autograd.   f = A x,   g -> Aᵀ g"""
+    (A,), x = drawn(case, case.H), case.rng.standard_normal(case.H)
+    g = case.rng.standard_normal(A.shape[:-1])
+
+    def text(_):
+        value, backward = autodiff.vjp(lambda xs: np.matmul(A, xs[0]), [x])
+        return onp.concatenate((value.ravel(), backward(g)[0]))
+
+    by_hand = onp.concatenate(((A @ x).ravel(), onp.einsum("sbh,sb->h", A, g)))
+    return Problem({}, text, lambda x, c: (by_hand, None))
+
+
+@unit
+def stop_gradient(case):
+    """StopGradient. [Alg. 1, A.2]   y = x SG(x),   ∂y/∂x = SG(x)"""
+    return Problem(
+        {"x": drawn(case, case.H)[0]},
+        lambda x: x["x"] * autodiff.detach({"a": [x["x"]]})["a"][0],
+        naive=lambda n, x: scalars(
+            n, lambda _, x: [a * b for a, b in zip(x, n.stop(x), strict=True)], {}, x["x"]
+        ),
+    )
+
+
+@unit
+def activations(case):
+    """Activations tanh, relu, clip and huberized relu. [Eq. 3, §3.2]"""
+
+    def text(x):
+        x = x["x"]
+        huberized = nets.huberized_relu(x)
+        return joined(autodiff.tanh(x), nets.relu(x), nets.clip(x, -1.0, 1.0), huberized)
+
+    def naive(n, x):
+        fs = n.cmath.tanh, n.relu, lambda y: n.clip(y, -1.0, 1.0), n.huberized_relu
+        return scalars(n, lambda _, x: [[f(y) for y in x] for f in fs], {}, x["x"])
+
+    return Problem({"x": drawn(case, 6, ties=True)[0]}, text, naive=naive)
+
+
+def network(case):
+    """MLP r or f at random: its name, parameters, input x and activation."""
+    name, activation = (("r", nets.huberized_relu), ("f", nets.relu))[case.seed % 2]
+    phi, _ = random_model(case, case.rng)
+    return name, part(phi, f"{name}."), drawn(case, case.H + case.A)[0], activation
+
+
+def forward(params, name, x):
+    """The MLP by hand, its input, hidden layer and output."""
+    net, x = layers.networks(params, name)[name], ones(x)
+    v = onp.empty(x.shape[:-1] + net.W2.shape[-2:-1])
+    return net, x, v, layers.mlp(net, x, v, onp.zeros(v.shape[1:]))
+
+
+@unit
+def mlp(case):
+    """Multilayer perceptron. [Alg. 2, MLP_ψ]   y = relu(x W1 + b1) W2 + b2"""
+    name, params, x, activation = network(case)
+    return Problem(
+        {**params, "x": x},
+        lambda x: nets.mlp(x, name, x["x"], activation),
+        lambda x, c: (forward(x, name, x["x"])[3], None),
+        lambda n, x: scalars(
+            n,
+            lambda p, x: n.mlp(p, name, x, n.huberized_relu if name == "r" else n.relu),
+            part(x, f"{name}."),
+            x["x"],
+        ),
+    )
+
+
+@unit
+def mlp_adjoint(case):
+    """Adjoint of the hidden pre-activation. [Alg. 2]   λ_v = (λ_y W2ᵀ) · relu'(x W1 + b1)"""
+    name, params, inputs, activation = network(case)
+
+    def hand(x, c):
+        net, _, v, y = forward(params, name, inputs)
+        return None, {"v": layers.mlp_adjoint(net, v, c)}
+
+    return Problem(
+        {"v": onp.zeros((case.S, case.B, case.hidden))},
+        lambda x: nets.mlp(nudged(params, name, b1=x["v"]), name, inputs, activation),
+        hand,
+    )
+
+
+@unit
+def mlp_gradient(case):
+    """Gradient of an MLP's parameters. [Alg. 2]   λ_W1 = xᵀ λ_v,  λ_W2 = vᵀ λ_y,  λ_b2 = 1ᵀ λ_y"""
+    name, params, inputs, activation = network(case)
+
+    def hand(x, c):
+        net, x1, v, y = forward(x, name, inputs)
+        return None, layers.mlp_gradient(name, x1, v, layers.mlp_adjoint(net, v, c), c)
+
+    return Problem(params, lambda x: nets.mlp(x, name, inputs, activation), hand)

@@ -1,0 +1,188 @@
+"""Latent, decoder, reward model, transition, policy, encoder. [Eq. 2, Eq. 3, §3.2]"""
+
+import numpy as onp
+from draws import A_MAX, random_episode, random_model
+
+from equations.problem import (
+    Problem,
+    by_episode,
+    by_time,
+    drawn,
+    hidden,
+    joined,
+    nudged,
+    ones,
+    part,
+    scalars,
+    unit,
+)
+from lvgts_np.adjoint import layers
+from lvgts_np.adjoint import model as encoder
+from lvgts_np.paper import (
+    attention,
+    model,
+)
+
+
+def latents(case):
+    """Query, memory read and ρ, with the parameters of b.c, and the latent by hand."""
+    phi = part(random_model(case, case.rng)[0], "b.c.")
+    x = dict(zip(("q", "h_m", "rho"), drawn(case, case.H, case.H, case.H), strict=True))
+
+    def forward(x):
+        net = layers.networks(phi, "b.c")["b.c"] if phi else None
+        h, v = onp.empty_like(x["q"]), onp.empty((case.S, case.B, case.hidden))
+        x_c = ones(onp.concatenate((x["q"], x["h_m"]), axis=-1))
+        layers.latent(net, x_c, v, onp.zeros(v.shape[1:]), h, x["rho"])
+        return net, h, v
+
+    return phi, x, forward
+
+
+@unit
+def latent(case):
+    """Latent of a query and its memory read. [Eq. 3, Alg. 2]   h = tanh(q + MLP(q, h_m) + ρ)"""
+    phi, x, forward = latents(case)
+    return Problem(
+        x,
+        lambda x: model.latent(phi, x["q"], x["h_m"], x["rho"]),
+        lambda x, c: (forward(x)[1], None),
+        lambda n, x: scalars(n, n.latent, phi, x["q"], x["h_m"], x["rho"]),
+    )
+
+
+@unit
+def latent_adjoint(case):
+    """Adjoints of query and memory read. [Eq. 3]   λ_z = λ_h (1 - h²),   λ_q = λ_z + λ_z ∂MLP/∂q"""
+    phi, x, forward = latents(case)
+    x |= {"v": onp.zeros((case.S, case.B, case.hidden))} if phi else {}
+
+    def text(x):
+        params = nudged(phi, "b.c", b1=x["v"]) if phi else phi
+        return model.latent(params, x["q"], x["h_m"], x["rho"])
+
+    def hand(x, c):
+        net, h, v = forward(x)
+        lambda_z, lambda_v = onp.empty_like(h), onp.empty_like(v)
+        lambda_q, lambda_h_m = layers.latent_adjoint(net, h, v, c, lambda_z, lambda_v)
+        g = {"q": lambda_q, "h_m": lambda_h_m, "rho": lambda_z}
+        return None, g | ({"v": lambda_v} if phi else {})
+
+    return Problem(x, text, hand)
+
+
+@unit
+def decoder_and_reward(case):
+    """Decoder d and reward model r. [Eq. 2]   ô_t = d(h_t),   r̂_t = r(h_t, a_t)"""
+    phi = part(random_model(case, case.rng)[0], "d.", "r.")
+    h, a = drawn(case, case.H, case.A)
+    return Problem(
+        {**phi, "h": h, "a": a},
+        lambda x: joined(model.decode(x, x["h"]), model.reward(x, x["h"], x["a"])),
+        naive=lambda n, x: scalars(
+            n,
+            lambda p, h, a: [n.mlp(p, "d", h), n.reward(p, h, a)],
+            part(x, "d.", "r."),
+            x["h"],
+            x["a"],
+        ),
+    )
+
+
+@unit
+def transition(case):
+    """Latent transition f. [§3.2]   ĥ_{t+1} = tanh(q + MLP(q, ĥ_m) + ρ),  q = q̂ + max(σ, 0.05) ξ"""
+    phi = part(random_model(case, case.rng)[0], "f.", "b.c.")
+    names, H = ("h", "h_m", "xi", "rho", "a"), case.H
+    x = dict(zip(names, drawn(case, H, H, H, H, case.A), strict=True))
+
+    def text(x):
+        h = model.transition(x, x["h"], x["h_m"], x["a"], x["xi"], x["rho"])
+        return joined(h, *model.predict(x, x["h"], x["a"]))
+
+    def naive(n, x):
+        def f(p, h, h_m, xi, rho, a):
+            mean, mae = n.predict(p, h, a)
+            q = [m + n.scale(s) * e for m, s, e in zip(mean, mae, xi, strict=True)]
+            return [n.latent(p, q, h_m, rho), mean, mae]
+
+        return scalars(n, f, part(x, "f.", "b.c."), *(x[name] for name in names))
+
+    return Problem(phi | x, text, naive=naive)
+
+
+@unit
+def act(case):
+    """Policy π. [Alg. 1, π_θ]   u = μ(h) + σ(h) η,   a = a_max tanh(u / a_max)"""
+    theta = random_model(case, case.rng)[1]
+    h, eta = drawn(case, case.H, case.A)
+    return Problem(
+        {**theta, "h": h, "eta": eta},
+        lambda x: joined(*model.act(x, x["h"], x["eta"], A_MAX)),
+        naive=lambda n, x: scalars(
+            n, lambda p, h, eta: n.act(p, h, eta, A_MAX), part(x, "pi."), x["h"], x["eta"]
+        ),
+    )
+
+
+def encoding(case):
+    """Parameters of b, and an episode to encode."""
+    phi = part(random_model(case, case.rng)[0], "b.")
+    return phi, *random_episode(case, case.rng)[:2]
+
+
+@unit
+def encode(case):
+    """Encoder b over an episode. [Eq. 3, §4.2, Alg. 2]   h_t = b(h_{t-1}, h_m, o_t, a_{t-1})"""
+    phi, o, a = encoding(case)
+    return Problem(
+        phi,
+        lambda x: joined(*model.encode(x, o, a, **case.encoder)),
+        naive=lambda n, x: scalars(n, lambda p, o, a: n.encode(p, o, a, **case.encoder), x, o, a),
+    )
+
+
+def encode_by_hand(phi, o, a, case):
+    """Networks, key matrix over √H, trace of the encoder by hand."""
+    nets = layers.networks(phi, *(name for name in ("b.q", "b.c") if name + ".W1" in phi))
+    W, oa = phi["b.W"] / onp.sqrt(case.H), [onp.swapaxes(x, 0, 1) for x in (o, a)]
+    return nets, W, encoder.encode(nets, W, oa, case.k, case.rule, layers.Buffers())
+
+
+@unit
+def encode_forward(case):
+    """Encoder by hand: latents, queries and hidden layers of each step. [Eq. 3, Alg. 2]"""
+    phi, o, a = encoding(case)
+
+    def text(x):
+        h, w, q = model.encode(phi, o, a, **case.encoder)
+        v, memory = [], attention.append(None, h[0])
+        for t in range(1, case.T):
+            h_m = attention.read(w[t], memory)
+            v.append(hidden(phi, "b.q", joined(o[t], a[t - 1], h[t - 1])))
+            v += [hidden(phi, "b.c", joined(q[t], h_m))] if "b.c.W1" in phi else []
+            memory = attention.append(memory, h[t])
+        return joined(h, q, v)
+
+    def hand(x, c):
+        nets, _, trace = encode_by_hand(phi, o, a, case)
+        v = []
+        for t in range(1, case.T):
+            v += [trace.v_q[:, t]] + ([trace.v_c[:, t]] if "b.c" in nets else [])
+        return joined(by_episode(trace.h), by_episode(trace.x_c[..., : case.H]), v), None
+
+    return Problem({}, text, hand)
+
+
+@unit
+def encode_adjoint(case):
+    """Backward pass of the encoder. [Eq. 3, §4.2]   λ_h_t += [N ∤ t+1] (∂q_{t+1}/∂h_t)ᵀ λ_q"""
+    phi, o, a = encoding(case)
+
+    def hand(x, c):
+        nets, W, trace = encode_by_hand(x, o, a, case)
+        lambda_h = by_time(c, case.H)
+        N = case.encoder["N"]
+        return None, encoder.encode_adjoint(nets, W, trace, lambda_h, N, layers.Buffers())
+
+    return Problem(phi, lambda x: joined(model.encode(x, o, a, **case.encoder)[0]), hand)
