@@ -9,6 +9,7 @@ from equations.problem import (
     drawn,
     joined,
     scalars,
+    stream,
     unit,
 )
 from lvgts_np.adjoint import layers
@@ -21,7 +22,7 @@ from lvgts_np.paper import (
 @unit
 def topk_weights(case):
     """Top-k sparse attention weights. [Alg. 2]   w = relu(s - s_(k+1)) / Σ_i relu(s_i - s_(k+1))"""
-    k, rule, M = case.k, case.rule, case.rng.integers(1, 2 * layers.SHORT)
+    k, rule, M = case.k, case.rule, int(stream(case, 3).integers(1, 2 * layers.SHORT))
 
     def hand(x, c):
         best, top = layers.largest(x["s"].copy(), min(M, k + 1))
@@ -43,7 +44,11 @@ def topk_weights(case):
 def scores(case):
     """Dot-product scores. [Alg. 2, Eq. 3]   s_i = qᵀ (W h_i) / √H"""
     q, h = drawn(case, case.H, case.T * case.H)
-    x = {"q": q, "W": case.rng.standard_normal((case.S, case.H, case.H)), "h": by_time(h, case.H)}
+    x = {
+        "q": q,
+        "W": stream(case, 3).standard_normal((case.S, case.H, case.H)),
+        "h": by_time(h, case.H),
+    }
     return Problem(
         x,
         lambda x: attention.scores(x["q"], x["W"], np.swapaxes(x["h"], 1, 2)),
@@ -77,7 +82,7 @@ def memory_read(case):
 
 def reading(case):
     """A read by hand, of few or many memories, also where scores tie."""
-    M = int(case.rng.integers(1, 2 * layers.SHORT))
+    M = int(stream(case, 3).integers(1, 2 * layers.SHORT))
     query, h = drawn(case, case.H, M * case.H, ties=True)
 
     def text(x):

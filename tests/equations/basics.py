@@ -2,16 +2,17 @@
 
 import autograd.numpy as np
 import numpy as onp
-from draws import random_model
 
 from equations.problem import (
     Problem,
     drawn,
     joined,
+    models,
     nudged,
     ones,
     part,
     scalars,
+    stream,
     unit,
 )
 from lvgts_np.adjoint import layers
@@ -48,8 +49,9 @@ def value_and_grad(case):
 @unit
 def vjp(case):
     """Vector-Jacobian product by autograd.   f = A x,   g -> Aᵀ g"""
-    (A,), x = drawn(case, case.H), case.rng.standard_normal(case.H)
-    g = case.rng.standard_normal(A.shape[:-1])
+    (A,), rng = drawn(case, case.H), stream(case, 3)
+    x = rng.standard_normal(case.H)
+    g = rng.standard_normal(A.shape[:-1])
 
     def text(_):
         value, backward = autodiff.vjp(lambda xs: np.matmul(A, xs[0]), [x])
@@ -90,7 +92,7 @@ def activations(case):
 def network(case):
     """MLP r or f at random: its name, parameters, input x and activation."""
     name, activation = (("r", nets.huberized_relu), ("f", nets.relu))[case.seed % 2]
-    phi, _ = random_model(case, case.rng)
+    phi, _ = models(case)
     return name, part(phi, f"{name}."), drawn(case, case.H + case.A)[0], activation
 
 

@@ -2,12 +2,13 @@
 
 import autograd.numpy as np
 import numpy as onp
-from draws import random_episode, random_model
 
 from equations.problem import (
     ALPHAS,
     Problem,
     drawn,
+    episode,
+    models,
     nudged,
     part,
     scalars,
@@ -26,7 +27,7 @@ from lvgts_np.paper import (
 @unit
 def model_losses(case):
     """Losses of the model. [A.2]   L_rew = ½ [r(h, a) - r]²,   L_decoder,   L_trans"""
-    (phi, _), (o, a, _, r) = random_model(case, case.rng), random_episode(case, case.rng)
+    (phi, _), (o, a, _, r) = models(case), episode(case)
 
     def naive(n, x):
         each = scalars(n, lambda p, o, a, r: n.losses(p, o, a, r, case.encoder), x, o, a, r)
@@ -53,7 +54,7 @@ def total_loss(case):
 def fit(case):
     """One loss and its gradient by hand. [A.2]   L = ½ Σ |e|² / n,   λ_y = α e / n"""
     name = "rdf"[case.seed % 3]
-    phi = part(random_model(case, case.rng)[0], f"{name}.")
+    phi = part(models(case)[0], f"{name}.")
     width = {"r": 1, "d": case.O, "f": case.H}[name]
     h, a, target = drawn(case, case.H, case.A, width)
     alpha = ALPHAS["rdf".index(name)]
@@ -83,7 +84,7 @@ def fit(case):
 @unit
 def model_loss_and_grad(case):
     """Gradient of the model's total loss by hand. [A.2, Eq. 7]"""
-    (phi, _), (o, a, _, r) = random_model(case, case.rng), random_episode(case, case.rng)
+    (phi, _), (o, a, _, r) = models(case), episode(case)
 
     def hand(x, c):
         each, g = adjoint.model_loss_and_grad(x, (o, a, r), case.encoder, ALPHAS)

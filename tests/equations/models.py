@@ -1,15 +1,17 @@
 """Latent, decoder, reward model, transition, policy, encoder. [Eq. 2, Eq. 3, §3.2]"""
 
 import numpy as onp
-from draws import A_MAX, random_episode, random_model
+from draws import A_MAX
 
 from equations.problem import (
     Problem,
     by_episode,
     by_time,
     drawn,
+    episode,
     hidden,
     joined,
+    models,
     nudged,
     ones,
     part,
@@ -26,7 +28,7 @@ from lvgts_np.paper import (
 
 def latents(case):
     """Query, memory read and ρ, with the parameters of b.c, and the latent by hand."""
-    phi = part(random_model(case, case.rng)[0], "b.c.")
+    phi = part(models(case)[0], "b.c.")
     x = dict(zip(("q", "h_m", "rho"), drawn(case, case.H, case.H, case.H), strict=True))
 
     def forward(x):
@@ -74,7 +76,7 @@ def latent_adjoint(case):
 @unit
 def decoder_and_reward(case):
     """Decoder d and reward model r. [Eq. 2]   ô_t = d(h_t),   r̂_t = r(h_t, a_t)"""
-    phi = part(random_model(case, case.rng)[0], "d.", "r.")
+    phi = part(models(case)[0], "d.", "r.")
     h, a = drawn(case, case.H, case.A)
     return Problem(
         {**phi, "h": h, "a": a},
@@ -92,7 +94,7 @@ def decoder_and_reward(case):
 @unit
 def transition(case):
     """Latent transition f. [§3.2]   ĥ_{t+1} = tanh(q + MLP(q, ĥ_m) + ρ),  q = q̂ + max(σ, 0.05) ξ"""
-    phi = part(random_model(case, case.rng)[0], "f.", "b.c.")
+    phi = part(models(case)[0], "f.", "b.c.")
     names, H = ("h", "h_m", "xi", "rho", "a"), case.H
     x = dict(zip(names, drawn(case, H, H, H, H, case.A), strict=True))
 
@@ -114,7 +116,7 @@ def transition(case):
 @unit
 def act(case):
     """Policy π. [Alg. 1, π_θ]   u = μ(h) + σ(h) η,   a = a_max tanh(u / a_max)"""
-    theta = random_model(case, case.rng)[1]
+    theta = models(case)[1]
     h, eta = drawn(case, case.H, case.A)
     return Problem(
         {**theta, "h": h, "eta": eta},
@@ -127,8 +129,8 @@ def act(case):
 
 def encoding(case):
     """Parameters of b, and an episode to encode."""
-    phi = part(random_model(case, case.rng)[0], "b.")
-    return phi, *random_episode(case, case.rng)[:2]
+    phi = part(models(case)[0], "b.")
+    return phi, *episode(case)[:2]
 
 
 @unit

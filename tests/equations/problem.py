@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import autograd.numpy as np
 import numpy as onp
+from draws import random_episode, random_model
 
 from lvgts_np.paper import autodiff, nets
 
@@ -63,9 +64,25 @@ def flat(nested):
     return [number for x in nested for number in flat(x)]
 
 
+def stream(case, n):
+    """Random numbers that are not those of the parameters, nor of another n."""
+    return onp.random.default_rng([case.seed, n])
+
+
+def models(case):
+    """Random phi and theta."""
+    return random_model(case, case.rng)
+
+
+def episode(case):
+    """Random o, a, u, r (T, S, B, .)."""
+    return random_episode(case, stream(case, 1))
+
+
 def drawn(case, *widths, ties=False):
     """Random arrays (S, B, width); half of the problems with ties, if asked for, have many."""
-    arrays = [case.rng.standard_normal((case.S, case.B, width)) for width in widths]
+    rng = stream(case, 2)
+    arrays = [rng.standard_normal((case.S, case.B, width)) for width in widths]
     return [onp.round(x) if ties and case.seed % 2 else x for x in arrays]
 
 

@@ -4,19 +4,22 @@ from functools import partial
 
 import autograd.numpy as np
 import numpy as onp
-from draws import A_MAX, random_episode, random_model, random_replay
+from draws import A_MAX, random_replay
 
 from equations.problem import (
     ALPHAS,
     Problem,
     by_episode,
     by_time,
+    episode,
     hidden,
     joined,
+    models,
     nudged,
     part,
     scalars,
     slope,
+    stream,
     unit,
 )
 from lvgts_np import adjoint
@@ -32,8 +35,8 @@ from lvgts_np.paper import (
 @unit
 def infer(case):
     """Inferred noise. [Alg. 1, line 14]   ξ_t = (q_{t+1} - q̂) / max(σ, 0.05),  η = (u - μ) / σ"""
-    phi, theta = random_model(case, case.rng)
-    o, a, u, _ = random_episode(case, case.rng)
+    phi, theta = models(case)
+    o, a, u, _ = episode(case)
 
     def text(x):
         found = imagine.infer(phi, theta, o, a, u, case.encoder, case.shortcut)
@@ -52,7 +55,7 @@ def infer(case):
 def replaying(case):
     """Random models and policy, and what was inferred from an episode of another policy."""
     phi, theta, inferred = random_replay(case, case.rng)
-    rng = onp.random.default_rng([1, case.seed])
+    rng = stream(case, 4)
     moved = {name: x + 0.1 * rng.standard_normal(x.shape) for name, x in theta.items()}
     return part(phi, "f.", "b.c.", "r."), moved, inferred
 
@@ -236,7 +239,7 @@ def return_and_grad(case):
 @unit
 def credit_by_hand(case):
     """Credit by hand. [Fig. 1]   C[p, i] = Σ_j g[p, j] ∂r̂_j / ∂â_i"""
-    args = *replaying(case), A_MAX, case.rollout, case.rng.standard_normal((3, case.T))
+    args = *replaying(case), A_MAX, case.rollout, stream(case, 3).standard_normal((3, case.T))
     return Problem({}, lambda x: credit.credit(*args), lambda x, c: (policy.credit(*args), None))
 
 
@@ -244,8 +247,8 @@ def credit_by_hand(case):
 def reference_gradients(case):
     """Gradient backends: by autograd, for `--grad autograd`, and by hand. [Alg. 1, A.2]"""
     phi, theta, inferred = replaying(case)
-    whole = random_model(case, case.rng)[0]
-    o, a, _, r = random_episode(case, case.rng)
+    whole = models(case)[0]
+    o, a, _, r = episode(case)
     replayed = phi, theta, inferred, A_MAX, case.rollout
 
     def all_of(backend):
