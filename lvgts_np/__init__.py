@@ -11,6 +11,7 @@ The folders, from the bottom up; imports point down:
     adjoint       the same gradients by hand, which train
     tasks         the memory tasks, the pendulum, what can be earned
     training      Algorithm 1's outer loop: Config, Trainer, Agent
+    check         gradient checks, for any function
     experiments   runs on disk, statistics, pictures, studies
 
 Five minutes: tasks.memory, paper.attention, paper.model, paper.imagine, adjoint.policy,
@@ -51,6 +52,7 @@ _PUBLIC = {
     "paper.model": ("init_model", "init_policy"),
     "paper.imagine": ("infer", "replay"),
     "paper.credit": ("credit_matrix",),
+    "check": ("GradientCheck", "check_gradient"),
     "experiments.runs": ("train",),
     "experiments.diagnostics": ("diagnose", "credit_over_episodes"),
     "experiments.plots.run_plots": (

@@ -1,0 +1,261 @@
+"""A gradient held against derivatives that share no rule with it.
+
+Reverse mode, or a gradient by hand, is compared along one random direction of each parameter, and
+one of all together, with the complex step, which decides, and with differences, which check the
+complex step and decide where it does not apply. Examples: docs/checking.md.
+"""
+
+import warnings
+
+import autograd.numpy as np
+import numpy as onp
+
+from lvgts_np.check.oracles import EPS, Difference, complex_step, differences, frozen, moved
+from lvgts_np.check.report import TOGETHER, GradientCheck, label, one_line
+from lvgts_np.paper.autodiff import value_and_grad
+
+EXACT = 1e-11  # of the size: what two exact derivatives may differ by
+DECISIVE = 1e-6  # of the size: an oracle that knows a slope no better decides nothing
+UNKNOWN = Difference(onp.nan, onp.inf, 0.0)
+
+
+@onp.errstate(all="ignore")
+def check_gradient(f, x, gradient=None, *, restatements=None, name=None, seed=0):
+    """Gradient of f at x, checked, as a GradientCheck: true where it is right.
+
+    f, a function (in autograd.numpy) of a dict, list or tuple of float64 arrays, returns a number
+    or an array y; checked is the gradient of Σ c·y, with c random, or 1 for a number.
+    gradient      None for reverse mode by autograd; or a dict or list like x, for f a number; or a
+                  function (x, c) -> dict or list like x, or (values, dict or list like x)
+    restatements  {"label": g}, with g(x) the same as f(x) and able to take complex arrays: its
+                  values and its complex step are compared too
+    seed          of c and of the directions
+    TypeError or ValueError where x or f(x) is nothing to differentiate; x is not changed. Not for
+    threads: `detach` is replaced while differences are taken.
+    """
+    check = GradientCheck(name or getattr(f, "__name__", "f").replace("<lambda>", "f"))
+    x, like = as_dict(x)
+    y, rng = output(check.name, f, x, like), onp.random.default_rng(seed)
+    c = rng.standard_normal(y.shape) if y.ndim else onp.float64(1.0)
+    natural = float(onp.sum(onp.abs(c * y)))
+
+    def objective(g):
+        return lambda x: np.sum(c * g(like(fresh(x))))
+
+    L, restatements, gradients = objective(f), restatements or {}, {}
+    exact = {"complex step": L} | {source: objective(g) for source, g in restatements.items()}
+    values = {source: g(like(fresh(x))) for source, g in restatements.items()}
+    if gradient is not None:
+        values["by hand"], gradients["by hand"] = by_hand(check, gradient, x, like, c, y)
+    gradients["autograd"] = reverse(check, L, x, alone=gradient is None)
+    for source, value in values.items():
+        compare_values(check, source, value, y, lambda x: f(like(fresh(x))), x)
+    program = frozen(L, x)
+    for p, v, scales in directions(x, rng):
+        slopes = {source: along(g, v) for source, g in gradients.items()}
+        for source, g in exact.items():
+            slopes[source] = attempt(check, source, onp.nan, complex_step, g, x, v)
+        terms = along(gradients["autograd"], v, onp.abs), *map(abs, slopes.values())
+        size = max(0.0, *(s for s in terms if onp.isfinite(s)))
+        steps = scales, EPS * natural, size
+        D = attempt(check, "differences", UNKNOWN, differences, program, x, v, *steps)
+        judge(check, p, slopes, D, size, natural / scales[0], lambda v=v: rounding(L, x, v))
+        if program.constants:
+            compare_straight(check, p, L, x, v, 1e-5 * scales[0])
+    return check
+
+
+def as_dict(x):
+    """Copies of the arrays of x by name, or by index, and the way back to a container like x."""
+    kind = type(x)
+    if not isinstance(x, (dict, list, tuple)) or not x:
+        raise TypeError(f"x is a {kind.__name__}: hand in a dict or a list of arrays, such as [x]")
+    items = dict(x) if isinstance(x, dict) else dict(enumerate(x))
+    for name, a in items.items():
+        if not isinstance(a, onp.ndarray) or a.dtype != float:
+            what = getattr(a, "dtype", type(a).__name__)
+            raise TypeError(f"x[{name!r}] is {what}: the oracles need a float64 array")
+        if not onp.all(onp.isfinite(a)):
+            raise ValueError(f"x[{name!r}] has entries that are not finite")
+    return fresh(items), (lambda x: x if kind is dict else kind(x.values()))
+
+
+def fresh(x):
+    """x with its arrays copied, so that a function may write into them."""
+    return {name: a.copy() if isinstance(a, onp.ndarray) else a for name, a in x.items()}
+
+
+def output(name, f, x, like):
+    """f(x) as an array; an error where f is not a function of x that has a derivative."""
+    used = fresh(x)
+    y, again = f(like(used)), f(like(fresh(x)))
+    for p in x:
+        if not onp.array_equal(used[p], x[p]):
+            raise ValueError(f"{name} changes x[{p!r}] in place: autograd would not see it")
+    if not isinstance(y, (float, onp.ndarray)) or onp.asarray(y).dtype != float:
+        what = getattr(y, "dtype", type(y).__name__)
+        raise TypeError(f"{name} returns {what}: it must return one float64 array, or a number")
+    y, again = onp.asarray(y), onp.asarray(again)
+    if y.size == 0 or not onp.all(onp.isfinite(y)):
+        raise ValueError(f"{name} returns {'NaN or infinity' if y.size else 'an empty array'}")
+    if y.shape != again.shape or onp.max(onp.abs(y - again)) > 1e-9 * onp.max(onp.abs(y)):
+        raise ValueError(f"{name} returns something else each time: draw its noise outside")
+    return y
+
+
+def directions(x, rng):
+    """(parameter, direction v, lengths over which f may change along v), and all together.
+
+    v is random, of length 1; the lengths are that of the parameter, and that of ones.
+    """
+    unit, lengths = {}, {}
+    for p, a in x.items():
+        v = rng.standard_normal(a.shape)
+        unit[p] = v / (onp.linalg.norm(v) or 1.0)
+        lengths[p] = [s for s in (onp.linalg.norm(a), onp.sqrt(a.size)) if s] or [1.0]
+        yield p, {p: unit[p]}, lengths[p]
+    if len(x) > 1:
+        yield TOGETHER, {p: lengths[p][0] * rng.permuted(v) for p, v in unit.items()}, [1.0]
+
+
+def along(gradient, v, kind=lambda terms: terms):
+    """Slope Σ g·v, or Σ |g·v|; NaN where a gradient is missing."""
+    if any(gradient[p] is None for p in v):
+        return onp.nan
+    return float(sum(onp.sum(kind(gradient[p] * v[p])) for p in v))
+
+
+def attempt(check, source, otherwise, oracle, *args):
+    """oracle(*args); where it does not apply, `otherwise` and a sentence."""
+    try:
+        return oracle(*args)
+    except Exception as error:
+        sentence = f"{source} set aside: {one_line(error)}"
+        if sentence not in check.set_aside:
+            check.set_aside.append(sentence)
+        return otherwise
+
+
+def gradient_of(f, x):
+    """Gradient of scalar f by autograd, zero without a warning where f does not use x."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Output seems independent of input")
+        return value_and_grad(f)(x)[1]
+
+
+def reverse(check, f, x, alone):
+    """Gradient by autograd; None, and a text, where it raises or has another shape or dtype.
+
+    Not `alone`, beside a gradient by hand, it is then set aside.
+    """
+    try:
+        return gradient_of(f, x)
+    except Exception as error:
+        if not alone:
+            check.set_aside.append(f"autograd set aside: {one_line(error)}")
+            return dict.fromkeys(x)
+        gradient, whole = dict.fromkeys(x), one_line(error)
+    for p in x:
+        try:
+            gradient |= gradient_of(lambda own: f(x | own), {p: x[p]})
+        except Exception as error:
+            check.texts[p] = f"autograd: {one_line(error)}"
+    check.texts = check.texts or dict.fromkeys(x, f"autograd: {whole}")
+    return gradient
+
+
+def by_hand(check, gradient, x, like, c, y):
+    """Values or None, and gradient as a dict: None, and a text, where it is not like x."""
+    if not callable(gradient) and y.ndim:
+        raise ValueError(f"{check.name} returns an array: hand in a function (x, c) of sum(c * y)")
+    values, g = None, gradient(like(fresh(x)), c) if callable(gradient) else gradient
+    if isinstance(g, tuple) and len(g) == 2 and isinstance(g[1], (dict, list, tuple)):
+        values, g = g
+    g = dict(g if isinstance(g, dict) else enumerate(g))
+    if extra := [p for p in g if p not in x]:
+        raise ValueError(f"the gradient has {extra}, which x has not")
+    for p, a in x.items():
+        found = f"{onp.shape(g[p])} {onp.asarray(g[p]).dtype}" if p in g else "missing"
+        if found != f"{a.shape} {a.dtype}":
+            check.texts[p] = f"by hand: gradient is {found}, its parameter {a.shape} {a.dtype}"
+            g[p] = None
+    return values, g
+
+
+def compare_values(check, source, values, y, f, x):
+    """Values of a restatement, or by hand, against f's, unless rounding explains the difference."""
+    if values is None:
+        return
+    same = onp.shape(values) == y.shape
+    off = float(onp.max(onp.abs(values - y))) if same else onp.inf
+    check.values[source] = off / (onp.max(onp.abs(y)) or 1.0)
+    if check.values[source] > EXACT:
+        moves = max(onp.max(onp.abs(f(near) - y)) for near in neighbours(x))
+        if off > 20 * moves:
+            check.wrong.setdefault("value", []).append(source)
+
+
+def judge(check, p, slopes, D, size, natural, noise):
+    """Which oracle decides, what is wrong, and a sentence for each oracle that is set aside."""
+    C, exact, reach = slopes["complex step"], EXACT * size, max(10 * D.error, EXACT * size)
+    others = [s for s in slopes if s != "complex step" and onp.isfinite(slopes[s])]
+    near = [s for s in others if abs(slopes[s] - D.slope) <= reach]
+    known, aside = reach <= DECISIVE * size, []
+    if not onp.isfinite(C) or (abs(C - D.slope) > reach and near):
+        decider, bound = "differences", reach
+        decided = known or not any((D.slope, D.error > 1e-11 * natural, *map(slopes.get, others)))
+        if onp.isfinite(C):
+            aside.append(
+                f"complex step set aside: it gives {C:.6g}, differences and {near[0]} give "
+                f"{D.slope:.6g}; abs, norm and sign lose the imaginary part without a word"
+            )
+    else:
+        decider, bound, decided = "complex step", exact, True
+        if abs(C - D.slope) > max(reach, DECISIVE * size):
+            others.append("differences")
+    slopes["differences"] = D.slope
+    wrong = [s for s in others if not abs(slopes[s] - slopes[decider]) <= bound]
+    if not known and D.slope:
+        aside.append("differences set aside: " + why(D))
+    if wrong and decider == "complex step" and "differences" not in wrong:
+        worst, moves = max(abs(slopes[s] - C) for s in wrong), 20 * noise()
+        bound = max(moves, 16 * EPS * natural)
+        if worst <= bound:
+            wrong = []
+            decided = bound <= DECISIVE * (natural if moves >= size else size)
+            aside.append(f"rounding: an error below {bound:.0e} would not show")
+    if p != TOGETHER:
+        check.set_aside += [f"{label(p)}: {sentence}" for sentence in aside]
+    check.record(p, slopes, size, decider, wrong, decided)
+
+
+def why(D):
+    """Reason why differences do not know a slope."""
+    if abs(D.kink) > D.error:
+        sides = sorted((D.slope - D.kink / 2, D.slope + D.kink / 2))
+        return "f has a kink at x, slopes {:.6g} and {:.6g} on its sides".format(*sides)
+    return f"they are known to {D.error:.0e} only, as near a branch, or where f is rounded"
+
+
+def neighbours(x):
+    """x moved by a few units in the last place: by one factor, so that equal entries stay equal."""
+    for ulps in (1, 3, -2, 5):
+        yield {p: a * (1.0 + ulps * EPS) for p, a in x.items()}
+
+
+def rounding(f, x, v):
+    """Largest change of the slope, by either exact method, from x to its neighbours."""
+    slope = lambda x: onp.array([along(gradient_of(f, x), v), complex_step(f, x, v)])  # noqa: E731
+    return max(onp.nanmax(onp.abs(slope(near) - slope(x))) for near in neighbours(x))
+
+
+def compare_straight(check, p, f, x, v, h):
+    """A note where differences straight through the stop-gradients give another slope."""
+    try:
+        straight = float(f(moved(x, v, h)) - f(moved(x, v, -h))) / (2 * h)
+    except Exception:
+        return
+    slope, size = check.slopes[p][check.decider[p]], max(check.size[p], abs(straight))
+    if p != TOGETHER and abs(straight - slope) > 1e-6 * size:
+        change = f"from {straight:.6g} to {slope:.6g}"
+        check.notes.append(f"the stop-gradients change {label(p)} {change}")
