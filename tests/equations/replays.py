@@ -251,11 +251,18 @@ def reference_gradients(case):
     o, a, _, r = episode(case)
     replayed = phi, theta, inferred, A_MAX, case.rollout
 
-    def all_of(backend):
-        each, g = backend.model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS)
-        G, ascent = backend.return_and_grad(*replayed)
-        C = backend.credit(*replayed, onp.eye(case.T))
+    def all_of(model_loss_and_grad, return_and_grad, credit):
+        each, g = model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS)
+        G, ascent = return_and_grad(*replayed)
+        C = credit(*replayed, onp.eye(case.T))
         found = (*each, *g.values(), G, *ascent.values(), C)
         return onp.concatenate([onp.ravel(x) for x in found])
 
-    return Problem({}, lambda x: all_of(gradients), lambda x, c: (all_of(adjoint), None))
+    def text(x):
+        reference = gradients.model_loss_and_grad, gradients.return_and_grad, gradients.credit
+        return all_of(*reference)
+
+    def hand(x, c):
+        return all_of(adjoint.model_loss_and_grad, adjoint.return_and_grad, adjoint.credit), None
+
+    return Problem({}, text, hand)

@@ -1,0 +1,111 @@
+"""Functions that a formula uses, and what a fault is put down to.
+
+Units stand from the bottom up. A fault is put down to the functions that no unit before it has
+used; units that use one of these are not judged.
+"""
+
+import dis
+from types import ModuleType
+from typing import NamedTuple
+
+import naive
+
+from lvgts_np.paper import constants
+from lvgts_np.paper.autodiff import value_and_grad
+
+
+class Fault(NamedTuple):
+    """A unit that failed while all that it uses besides the suspects is right."""
+
+    unit: object  # Measured
+    suspects: dict  # name -> function or fixed number
+    later: list  # names of the units that use one of these
+
+
+def faults(measured):
+    """Faults of these units, given in their order."""
+    found, known = [], set()
+    for unit in measured:
+        own = {
+            form: {n: f for n, f in u.items() if n not in known} for form, u in unit.uses.items()
+        }
+        everything = {unit.raised}.union(*unit.uses.values())
+        known |= everything
+        if not unit.wrong:
+            continue
+        before = [fault for fault in found if everything & set(fault.suspects)]
+        for fault in before:
+            fault.later.append(unit.name)
+        if not before:
+            found.append(Fault(unit, suspects(unit, own), []))
+    return found
+
+
+def suspects(unit, own):
+    """What may be wrong: of the forms that are outvoted, what is new in this unit."""
+    if unit.raised:
+        return {unit.raised: None}
+    forms = [form for form in unit.wrong if own.get(form)] or list(unit.wrong)
+    found = {}
+    for form in forms:
+        found |= own.get(form) or unit.uses.get(form, {})
+    return found
+
+
+def used_by(problem):
+    """Functions and fixed numbers of the package, and of naive, that each form uses, by name."""
+    forms = {"text": problem.text, "by hand": problem.hand, "naive": problem.naive}
+    uses = {form: {} for form, f in forms.items() if f is not None}
+    for form, found in uses.items():
+        reach(forms[form], found, naive if form == "naive" else None)
+    if problem.x:
+        uses["text"][name_of(value_and_grad, "")] = value_and_grad
+        reach(value_and_grad, uses["text"])
+    mine = ("lvgts_np.paper.", "lvgts_np.adjoint.", "naive.")
+    return {
+        form: {n: f for n, f in found.items() if n.startswith(mine)} for form, found in uses.items()
+    }
+
+
+def reach(f, found, handed=None):
+    """Add what f uses, and what that uses, to found: name -> object.
+
+    Of a module that f is handed any attribute counts as used whose name it reads.
+    """
+    f = getattr(f, "fun", f)  # behind an operation of autograd
+    for g in [*vars(f).values()] if isinstance(f, type) else [f]:
+        if not hasattr(g, "__code__"):
+            continue
+        cells = (cell.cell_contents for cell in g.__closure__ or ())
+        scope = g.__globals__ | dict(zip(g.__code__.co_freevars, cells, strict=True))
+        for n, value in read_by(g.__code__, scope, handed):
+            name = name_of(value, n)
+            if name and name not in found:
+                found[name] = value
+                reach(value, found, handed)
+
+
+def read_by(code, scope, handed):
+    """(name, value) of the globals, closure variables and attributes of modules in a code."""
+    module = None
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            for owner in (module, handed):
+                if hasattr(owner, step.argval):
+                    yield step.argval, getattr(owner, step.argval)
+        value = scope.get(step.argval) if isinstance(step.argval, str) else None
+        if step.opname in ("LOAD_GLOBAL", "LOAD_DEREF") and value is not None:
+            yield step.argval, value
+        module = value if isinstance(value, ModuleType) else None
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            yield from read_by(constant, scope, handed)
+
+
+def name_of(value, name):
+    """Dotted name of a function, class or fixed number; None for anything else."""
+    value = getattr(value, "fun", value)
+    if callable(value) and hasattr(value, "__module__") and hasattr(value, "__name__"):
+        return f"{value.__module__}.{value.__name__}"
+    known = name.isupper() and hasattr(constants, name)
+    return f"lvgts_np.paper.constants.{name}" if known else None
