@@ -230,3 +230,40 @@ def first_weights(rng, O, A, H, hidden, combine, actions, recurrence):
     p |= mlp_weights(rng, "f", H + A, hidden, 2 * H, 1.0)
     p |= mlp_weights(rng, "r", H + A, hidden, 1, 1.0)
     return p | (mlp_weights(rng, "b.c", H + H, hidden, H, 0.1) if combine == "mlp" else {})
+
+
+def play(active, t1, t2, c, a_m, sigma, o_m, eps, actions):
+    """§4.1: observations and recall rewards of one episode."""
+    o, r = [], []
+    for t, a_t in enumerate(actions):
+        a_tm1 = actions[t - 1] if t > 0 else 0.0
+        noise = (a_m - a_tm1) * sigma * eps[t] if active else 0.0
+        o.append(o_m + noise if t < t1 else 0.0 if t <= t2 else eps[t])
+        r.append(c - (a_t - o_m) ** 2 if t > t2 else 0.0)
+    return o, r
+
+
+def adam(x, gradients, lr, beta_2):
+    """One number's path under Algorithm 1 of Kingma and Ba 2015."""
+    m = v = 0.0
+    path = []
+    for t, g in enumerate(gradients, start=1):
+        m, v = 0.9 * m + 0.1 * g, beta_2 * v + (1 - beta_2) * g**2
+        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - beta_2**t)
+        x = x - lr * m_hat / (math.sqrt(v_hat) + 1e-8)
+        path.append(x)
+    return path
+
+
+def clip_norm(g, max_norm):
+    norm = math.sqrt(sum(x * x for x in g))
+    return [x * max_norm / norm if norm > max_norm else x for x in g]
+
+
+def attention_map(w):
+    """Fig. 2: w[t][b][i], averaged over episodes b."""
+    T = len(w)
+    return [
+        [sum(w_b[i] for w_b in w[t]) / len(w[t]) if i < t else 0.0 for i in range(T)]
+        for t in range(T)
+    ]

@@ -6,7 +6,7 @@ units before it are right is wrong in one of these.
 """
 
 # In the order of UNITS.
-from equations import basics, attend, models, loss, replays, chains  # noqa: F401, I001
+from equations import basics, attend, models, loss, replays, chains, outer  # noqa: F401, I001
 from equations.problem import UNITS, Problem
 
 __all__ = ["UNITS", "Problem"]

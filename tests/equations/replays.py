@@ -11,6 +11,7 @@ from equations.problem import (
     Problem,
     by_episode,
     by_time,
+    drawn,
     episode,
     hidden,
     joined,
@@ -25,6 +26,7 @@ from equations.problem import (
 from lvgts_np import adjoint
 from lvgts_np.adjoint import layers, policy
 from lvgts_np.paper import (
+    attention,
     credit,
     gradients,
     imagine,
@@ -132,6 +134,21 @@ def credit_matrix(case):
         return onp.moveaxis(C, (2, 3), (0, 1)).reshape(case.S, case.B, -1)
 
     return Problem({}, text, naive=naive)
+
+
+@unit
+def attended(case):
+    """Attention by hand: its non-zero weights, as many as an episode has. [Alg. 1, line 15]"""
+    w, h = drawn(case, case.T, case.T * case.H)
+    w = onp.where(stream(case, 3).random(w.shape) < 0.5, abs(w), 0.0)
+    memory = by_time(h, case.H)
+
+    def hand(x, c):
+        kept, at = policy.attended(w, case.T)
+        h_i = memory.reshape(-1, case.H).take(at, axis=0)
+        return onp.einsum("ksb,ksbh->sbh", kept, h_i), None
+
+    return Problem({}, lambda x: attention.read(w, memory.swapaxes(1, 2)), hand)
 
 
 @unit

@@ -22,6 +22,7 @@ TABLE = r"""
 Eq. 1 | objective
 $ J(\theta) = E_\theta [\sum_t r_t]
 text: training.metrics.mean_return
+units: mean_return
 
 Eq. 2 d | decoder
 $ \hat{o}_t = d(h_t)
@@ -104,14 +105,17 @@ units: fixed_numbers, transition, replay_forward
 §4.1 phases | phases
 $ remember\ t < t_1,\quad recall\ t > t_2
 text: tasks.memory.Task.phase
+units: memory_task
 
 §4.1 o | observation (AMT)
 $ o_t = o_m + (a_m - a_{t-1})\, \epsilon
-text: tasks.memory.Task._memory_channel
+text: tasks.memory.Task._memory_channel, tasks.memory.Task.noise_scale
+units: memory_task
 
 §4.1 r | recall reward
 $ r_t = c - (a_t - o_m)^2
 text: tasks.memory.Task._recall_reward
+units: memory_task
 
 §4.2 N | truncation of the encoder
 $ h_{t-1} \leftarrow Detach(h_{t-1}),\quad N | t
@@ -121,11 +125,13 @@ units: stop_gradient, encode, encode_adjoint
 
 Alg. 1 l. 2-8 | episodes
 $ a_t = \pi_\theta(h_t, \eta_t)
-text: training.trainer.Trainer._collect
+text: training.trainer.Trainer._collect, tasks.memory.play
+units: memory_task
 
 Alg. 1 l. 9 | model's step
 $ \mathrm{Train}\ b, d, f, r\ \mathrm{with\ (7)}
-text: training.trainer.Trainer._fit_model
+text: training.trainer.Trainer._fit_model, training.optim.adam_step, training.optim.clip_norm
+units: adam_step, clip_norm
 
 Alg. 1 l. 10 | first latent
 $ \hat{h}_1 \leftarrow b(o_1 a_0)
@@ -159,7 +165,7 @@ Alg. 1 l. 15 | memory read: the temporal shortcut
 $ h_m \leftarrow \sum_i w_t[i] M[i]
 text: paper.imagine.replay # line 15, paper.attention.read, paper.imagine.transition_read
 hand: adjoint.policy.replay_adjoint # shortcut, adjoint.policy.attended
-units: memory_read, replay, replay_forward, replay_adjoint
+units: memory_read, attended, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 16 | policy
 $ \hat{a}_t \leftarrow \pi_\theta(\hat{h}_t, \eta_t),\quad
@@ -250,6 +256,7 @@ units: vjp, credit_matrix, credit_by_hand
 Fig. 2 | attention per phase
 $ mean\ of\ w_t[i]
 text: training.metrics.attention_map
+units: attention_map
 
 init | first weights (M1, M12)
 $ W_1 \sim N(0, 2/d_{in}),\quad W \sim -I

@@ -38,7 +38,25 @@ def faults(measured):
             fault.later.append(unit.name)
         if not before:
             found.append(Fault(unit, suspects(unit, own), []))
-    return found
+    return [settled(fault, measured) for fault in found]
+
+
+def settled(fault, measured):
+    """A fault of text or naive restatement, settled by what is by hand in a unit that uses it.
+
+    There the text, if it is wrong, differs from what is by hand too.
+    """
+    forms = {name.startswith("naive.") for name in fault.suspects}
+    by_hand = [
+        unit
+        for unit in measured
+        if "by hand" in unit.uses and set(unit.uses["text"]) & set(fault.suspects)
+    ]
+    if len(forms) < 2 or not by_hand:
+        return fault
+    text_wrong = any(unit.name in fault.later and "by hand" in unit.wrong for unit in by_hand)
+    kept = {n: f for n, f in fault.suspects.items() if n.startswith("naive.") != text_wrong}
+    return fault._replace(suspects=kept)
 
 
 def suspects(unit, own):
@@ -61,7 +79,7 @@ def used_by(problem):
     if problem.x:
         uses["text"][name_of(value_and_grad, "")] = value_and_grad
         reach(value_and_grad, uses["text"])
-    mine = ("lvgts_np.paper.", "lvgts_np.adjoint.", "naive.")
+    mine = ("lvgts_np.", "naive.")
     return {
         form: {n: f for n, f in found.items() if n.startswith(mine)} for form, found in uses.items()
     }
