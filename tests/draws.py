@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as onp
 from hypothesis import strategies as st
 
+from lvgts_np.check.strategies import scales, seeds
 from lvgts_np.paper import model
 from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
 from lvgts_np.paper.imagine import infer
@@ -56,8 +57,8 @@ def cases(**fixed):
     fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
     fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
     fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
-    fields |= {"scale": st.integers(-3, 0).map(lambda e: 2.0**e)}
-    fields |= {"seed": st.integers(0, 2**32 - 1)}
+    fields |= {"scale": scales(-3, 0)}
+    fields |= {"seed": seeds}
     for name, value in fixed.items():
         fields[name] = value if isinstance(value, st.SearchStrategy) else st.just(value)
     return st.builds(Case, **fields)

@@ -207,7 +207,7 @@ def judge(check, p, slopes, D, size, natural, noise):
         if onp.isfinite(C):
             aside.append(
                 f"complex step set aside: it gives {C:.6g}, differences and {near[0]} give "
-                f"{D.slope:.6g}; abs, norm and sign lose the imaginary part without a word"
+                f"{D.slope:.6g}; f is not analytic (abs, norm, sign, var, eigh, ...)"
             )
     else:
         decider, bound, decided = "complex step", exact, True
@@ -222,7 +222,8 @@ def judge(check, p, slopes, D, size, natural, noise):
         bound = max(moves, 16 * EPS * natural)
         if worst <= bound:
             wrong = []
-            decided = bound <= DECISIVE * (natural if moves >= size else size)
+            zero = moves >= max(abs(slopes[s]) for s in others)
+            decided = bound <= DECISIVE * (natural if zero else size)
             aside.append(f"rounding: an error below {bound:.0e} would not show")
     if p != TOGETHER:
         check.set_aside += [f"{label(p)}: {sentence}" for sentence in aside]

@@ -71,8 +71,9 @@ class GradientCheck:
         for p, slopes in self.slopes.items():
             verdict = "right" if p in self.right else "undecided" if p in self.undecided else ""
             verdict = "wrong: " + ", ".join(self.wrong[p]) if p in self.wrong else verdict
-            numbers = digits([slopes[s] for s in sources])
-            rows.append([label(p), *numbers, f"{self.error(p):.0e}", verdict])
+            numbers = digits([slopes[s] for s in sources], most=9)
+            error = f"{self.error(p):.0e}".replace("nan", "").replace("0e+00", "0")
+            rows.append([label(p), *numbers, error, verdict])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         values = [f"values by {s}: error {e:.0e}" for s, e in self.values.items()]
@@ -117,14 +118,13 @@ def label(p):
     return p if p == TOGETHER else f"dL/d {p}" if isinstance(p, str) else f"dL/d x[{p}]"
 
 
-def digits(numbers):
-    """Numbers as text, six digits or as many as tell apart those that differ by 1e-11."""
-    for n in range(6, 13):
+def digits(numbers, most=13):
+    """Numbers as text: six digits, or as many, up to `most`, as tell apart those that differ."""
+    different = len({f"{x:.{most}g}" for x in numbers})
+    for n in range(6, most + 1):
         texts = [f"{x:.{n}g}" for x in numbers]
-        different = {f"{x:.11g}" for x in numbers}
-        if len(set(texts)) >= len(different):
-            break
-    return texts
+        if len(set(texts)) == different:
+            return texts
 
 
 def one_line(error):

@@ -12,9 +12,10 @@ import pytest
 from draws import A_MAX, Case, cases, random_episode, random_model, random_replay
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import complex_step, well_conditioned
+from oracles import well_conditioned
 
 from lvgts_np.adjoint import Buffers, layers, model, policy
+from lvgts_np.check.oracles import complex_step
 from lvgts_np.paper import attention, imagine, losses
 from lvgts_np.paper import credit as text
 from lvgts_np.paper.autodiff import value_and_grad

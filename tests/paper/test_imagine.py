@@ -7,16 +7,9 @@ import pytest
 from draws import A_MAX, Case, cases, random_episode, random_model, random_replay
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import (
-    check_gradient,
-    difference,
-    frozen,
-    largest,
-    moved,
-    stop_gradient,
-    well_conditioned,
-)
+from oracles import assert_gradient, difference, largest, well_conditioned
 
+from lvgts_np.check.oracles import detached_by, frozen, moved
 from lvgts_np.paper import imagine, model
 from lvgts_np.paper.autodiff import value_and_grad
 
@@ -125,7 +118,7 @@ def test_the_replay_and_its_truncated_gradient_are_algorithm_1_in_scalars(case):
 
 def check_return_gradient(case):
     phi, theta, inferred = random_replay(case, case.rng)
-    check_gradient(objective(phi, inferred, case), theta, case.rng)
+    assert_gradient(objective(phi, inferred, case), theta, case.rng, cut=True)
 
 
 @given(cases(scale=st.sampled_from([0.25, 0.5, 1.0])))
@@ -147,7 +140,7 @@ def test_freezing_the_boundaries_gives_the_truncated_gradient(N, case):
 def test_from_N_equal_T_on_nothing_is_cut(case, beyond):
     phi, theta, inferred = random_replay(case, case.rng)
     at_T = policy_gradient(phi, theta, inferred, case, N=case.T + beyond)
-    with stop_gradient(lambda x: x):
+    with detached_by(lambda x: x):
         full = policy_gradient(phi, theta, inferred, case, N=1)
     assert difference(at_T, full) == 0.0
 

@@ -7,13 +7,12 @@ import pytest
 from draws import A_MAX, Case, cases, random_episode, random_model
 from hypothesis import given
 from hypothesis import strategies as st
-from oracles import check_gradient, well_conditioned
+from oracles import assert_gradient, well_conditioned
 
+from lvgts_np.check.strategies import seeds
 from lvgts_np.paper import model, nets
 from lvgts_np.paper.autodiff import value_and_grad
 from lvgts_np.paper.constants import COMBINES
-
-seeds = st.integers(0, 2**32 - 1)
 
 
 def inputs(case, rng):
@@ -55,9 +54,7 @@ MAPS = {
 def check_map_gradient(name, case):
     rng = case.rng
     x = inputs(case, rng)
-    # k = 1 of several: the weight is the constant 1, and only rounding is left of its gradient
-    least = float(name == "encode_step w") * 1e2
-    check_gradient(lambda x: MAPS[name](x, case), x, rng, least)
+    assert_gradient(lambda x: MAPS[name](x, case), x, rng, name=name)
 
 
 @pytest.mark.parametrize("name", MAPS)
@@ -129,7 +126,8 @@ def check_encode_gradient(case):
     rng = case.rng
     phi, _ = random_model(case, rng)
     o, a, _, _ = random_episode(case, rng)
-    check_gradient(lambda phi: np.stack(model.encode(phi, o, a, **case.encoder)[0]), phi, rng)
+    f = lambda phi: np.stack(model.encode(phi, o, a, **case.encoder)[0])  # noqa: E731
+    assert_gradient(f, phi, rng, cut=True)
 
 
 @given(cases())
@@ -211,9 +209,9 @@ def test_the_huberized_relu_has_no_step_in_its_slope():
 def test_the_gradients_of_relu_and_clip(seed, scale):
     rng = onp.random.default_rng(seed)
     x = {"x": scale * rng.standard_normal((2, 3))}
-    check_gradient(lambda x: nets.relu(x["x"]), x, rng)
-    check_gradient(lambda x: nets.huberized_relu(x["x"]), x, rng)
-    check_gradient(lambda x: nets.clip(x["x"], -0.5 * scale, scale), x, rng)
+    assert_gradient(lambda x: nets.relu(x["x"]), x, rng)
+    assert_gradient(lambda x: nets.huberized_relu(x["x"]), x, rng)
+    assert_gradient(lambda x: nets.clip(x["x"], -0.5 * scale, scale), x, rng)
 
 
 def test_the_log_std_is_clipped_and_has_no_gradient_beyond():
