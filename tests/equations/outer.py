@@ -24,9 +24,8 @@ def memory_task(case):
     def naive(n, x):
         active = name.endswith("amt")
         flat = zip(o_m.reshape(-1), eps.reshape(-1, case.T), a.reshape(-1, case.T), strict=True)
-        return np.array(
-            [sum(n.play(active, *numbers.values(), *each), []) for each in flat]
-        ).reshape(case.S, case.B, -1)
+        found = [sum(n.play(active, *numbers.values(), *each), []) for each in flat]
+        return np.array(found).reshape(case.S, case.B, -1)
 
     return Problem({}, text, naive=naive)
 

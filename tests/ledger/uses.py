@@ -47,14 +47,10 @@ def settled(fault, measured):
     There the text, if it is wrong, differs from what is by hand too.
     """
     forms = {name.startswith("naive.") for name in fault.suspects}
-    by_hand = [
-        unit
-        for unit in measured
-        if "by hand" in unit.uses and set(unit.uses["text"]) & set(fault.suspects)
-    ]
-    if len(forms) < 2 or not by_hand:
+    held = [u for u in measured if "by hand" in u.uses and {*u.uses["text"]} & {*fault.suspects}]
+    if len(forms) < 2 or not held:
         return fault
-    text_wrong = any(unit.name in fault.later and "by hand" in unit.wrong for unit in by_hand)
+    text_wrong = any(unit.name in fault.later and "by hand" in unit.wrong for unit in held)
     kept = {n: f for n, f in fault.suspects.items() if n.startswith("naive.") != text_wrong}
     return fault._replace(suspects=kept)
 
