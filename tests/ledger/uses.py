@@ -42,17 +42,13 @@ def faults(measured):
 
 
 def settled(fault, measured):
-    """A fault of text or naive restatement, settled by what is by hand in a unit that uses it.
+    """A fault of text or naive restatement, settled where the text also differs by hand.
 
-    There the text, if it is wrong, differs from what is by hand too.
+    By hand it is held against the text in a later unit.
     """
-    forms = {name.startswith("naive.") for name in fault.suspects}
-    held = [u for u in measured if "by hand" in u.uses and {*u.uses["text"]} & {*fault.suspects}]
-    if len(forms) < 2 or not held:
-        return fault
-    text_wrong = any(unit.name in fault.later and "by hand" in unit.wrong for unit in held)
-    kept = {n: f for n, f in fault.suspects.items() if n.startswith("naive.") != text_wrong}
-    return fault._replace(suspects=kept)
+    by_hand = {unit.name for unit in measured if "by hand" in unit.wrong}
+    mine = {n: f for n, f in fault.suspects.items() if not n.startswith("naive.")}
+    return fault._replace(suspects=mine) if mine and by_hand & {*fault.later} else fault
 
 
 def suspects(unit, own):
