@@ -22,7 +22,10 @@ def main(argv=None):
     # Before NumPy is imported: on arrays this small, more threads only wait for each other.
     for name in THREADS:
         os.environ.setdefault(name, "1")
+    argv = sys.argv[1:] if argv is None else argv
     try:
+        if argv[:1] == ["check"]:
+            return check(argv[1:])
         args = parse_arguments(argv)
         config, modes = make_config(args), {name: getattr(args, name) for name in MODES}
         first, n = args.first_seed, args.seeds or args.command.seeds
@@ -101,6 +104,20 @@ def report_study(rows, prefix, path):
     return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
 
 
+def check(argv):
+    """Hold each equation's three forms against each other, now; or show one (check Eq.3)."""
+    parser = Parser(None, prog=f"{PROG} check", description=check.__doc__)
+    parser.add_argument("equation", nargs="?", help="Eq.3, Alg.1, 'Alg.2 l.5', read_adjoint, ...")
+    parser.add_argument("--html", metavar="FILE", help="write the annotated paper as one page")
+    args, tests = parser.parse_args(argv), Path(__file__).parents[1] / "tests"
+    if not (tests / "ledger").is_dir():
+        raise ConfigError("check needs the repository: its restatements and tests are in tests/")
+    sys.path.insert(0, str(tests))
+    from ledger import report
+
+    return report.main(args.equation, args.html)
+
+
 class Command(NamedTuple):
     """A sub-command."""
 
@@ -152,19 +169,19 @@ OPTIONS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with the options and fields that a command does not set itself."""
+    """argparse with the options and fields that a command that trains does not set itself."""
 
     def __init__(self, command=COMMANDS["train"], **texts):
+        if command is not None:
+            texts |= {"usage": "%(prog)s [options]", "description": command.run.__doc__}
+            texts |= {"epilog": fields_help(command)}
         super().__init__(
-            usage="%(prog)s [options]",
-            description=command.run.__doc__,
-            epilog=fields_help(command),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # --seed 3 is not --seeds 3
             **texts,
         )
         self.set_defaults(command=command)
-        for name, (text, how) in OPTIONS.items():
+        for name, (text, how) in OPTIONS.items() if command is not None else ():
             if name.removeprefix("--") not in command.varies:
                 self.add_argument(name, help=text, **how)
 
@@ -186,11 +203,12 @@ def fields_help(command):
 
 def parse_arguments(argv):
     """argparse's namespace; ConfigError for what is no option and no sub-command."""
-    parser = Parser(prog=f"{PROG} [{' | '.join(COMMANDS)}]")
+    parser = Parser(prog=f"{PROG} [{' | '.join(COMMANDS)} | check]")
     commands = parser.add_subparsers(prog=PROG, title="commands", metavar="COMMAND", dest="name")
     for name, command in COMMANDS.items():
         text, aliases = command.run.__doc__, command.aliases
         commands.add_parser(name, command=command, help=text, aliases=aliases)
+    commands.add_parser("check", command=None, help=check.__doc__)
     # A sub-command may stand anywhere: it is among what the options leave over.
     args, words = Parser(add_help=False).parse_known_args(argv)
     helps = [word for word in words if word in ("-h", "--help")]
@@ -198,6 +216,8 @@ def parse_arguments(argv):
     for word in names:
         if word not in commands.choices:
             raise ConfigError(unknown_argument(word, commands.choices))
+    if "check" in names:
+        raise ConfigError(f"{PROG} check [EQUATION] [--html FILE] has no options of a run")
     if len(names) > 1:
         raise ConfigError(f"{' and '.join(names)}: give only one sub-command")
     if args.force and args.resume:

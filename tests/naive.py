@@ -147,7 +147,11 @@ def policy(p, h):
 def act(p, h, eta, a_max):
     mean, std = policy(p, h)
     u = [m + s * e for m, s, e in zip(mean, std, eta, strict=True)]
-    return [a_max * cmath.tanh(x / a_max) for x in u], u
+    return squash(u, a_max), u
+
+
+def squash(u, a_max):
+    return [a_max * cmath.tanh(x / a_max) for x in u]
 
 
 def infer(p, pi, o, a, u, encoder, lm_svg):

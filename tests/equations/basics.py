@@ -6,7 +6,6 @@ import numpy as onp
 from equations.problem import (
     Problem,
     drawn,
-    joined,
     models,
     nudged,
     ones,
@@ -73,20 +72,38 @@ def stop_gradient(case):
     )
 
 
+def elementwise(case, text, restated):
+    """A function of one number, also at 0, 1 and -1, where it may have a kink."""
+    return Problem(
+        {"x": drawn(case, 6, ties=True)[0]},
+        lambda x: text(x["x"]),
+        naive=lambda n, x: scalars(n, lambda _, x: [restated(n)(y) for y in x], {}, x["x"]),
+    )
+
+
 @unit
-def activations(case):
-    """Activations tanh, relu, clip and huberized relu. [Eq. 3, §3.2]"""
+def tanh(case):
+    """Hyperbolic tangent. [Eq. 3]   ∂y/∂x = 1 - y²"""
+    return elementwise(case, lambda x: autodiff.tanh(x), lambda n: n.cmath.tanh)
 
-    def text(x):
-        x = x["x"]
-        huberized = nets.huberized_relu(x)
-        return joined(autodiff.tanh(x), nets.relu(x), nets.clip(x, -1.0, 1.0), huberized)
 
-    def naive(n, x):
-        fs = n.cmath.tanh, n.relu, lambda y: n.clip(y, -1.0, 1.0), n.huberized_relu
-        return scalars(n, lambda _, x: [[f(y) for y in x] for f in fs], {}, x["x"])
+@unit
+def relu(case):
+    """Rectifier. [Alg. 2]   y = max(x, 0),   ∂y/∂x = 0 at 0"""
+    return elementwise(case, lambda x: nets.relu(x), lambda n: n.relu)
 
-    return Problem({"x": drawn(case, 6, ties=True)[0]}, text, naive=naive)
+
+@unit
+def clip(case):
+    """Clipped value. [Alg. 1, §3.2]   y = min(max(x, low), high),   ∂y/∂x = 0 at either"""
+    clipped = lambda n: lambda x: n.clip(x, -1.0, 1.0)  # noqa: E731
+    return elementwise(case, lambda x: nets.clip(x, -1.0, 1.0), clipped)
+
+
+@unit
+def huberized_relu(case):
+    """Huberized rectifier. [Eq. 2, r]   y = 0 up to 0, x²/2 up to 1, x - 1/2 beyond"""
+    return elementwise(case, lambda x: nets.huberized_relu(x), lambda n: n.huberized_relu)
 
 
 def network(case):

@@ -29,14 +29,16 @@ def model_losses(case):
     """Losses of the model. [A.2]   L_rew = ½ [r(h, a) - r]²,   L_decoder,   L_trans"""
     (phi, _), (o, a, _, r) = models(case), episode(case)
 
-    def naive(n, x):
-        each = scalars(n, lambda p, o, a, r: n.losses(p, o, a, r, case.encoder), x, o, a, r)
-        return each.mean(axis=1)  # over episodes
-
     def text(x):
         return np.stack(losses.model_losses(x, o, a, r, case.encoder), axis=-1)
 
-    return Problem(phi, text, naive=naive)
+    return Problem(phi, text, naive=lambda n, x: naive_losses(n, case, x, o, a, r))
+
+
+def naive_losses(n, case, phi, *data):
+    """The three losses of each seed, means over episodes, (S, 3)."""
+    each = scalars(n, lambda p, o, a, r: n.losses(p, o, a, r, case.encoder), phi, *data)
+    return each.mean(axis=1)
 
 
 @unit
@@ -94,4 +96,7 @@ def model_loss_and_grad(case):
     def text(x):
         return np.sum(losses.total_loss(losses.model_losses(x, o, a, r, case.encoder), ALPHAS))
 
-    return Problem(phi, text, hand)
+    def naive(n, x):
+        return onp.sum(naive_losses(n, case, x, o, a, r) * ALPHAS)
+
+    return Problem(phi, text, hand, naive)

@@ -92,30 +92,72 @@ def decoder_and_reward(case):
 
 
 @unit
+def predict(case):
+    """Prediction of the next query, and its noise. [§3.2]   (q̂, σ) = MLP_f(h, a),   max(σ, 0.05)"""
+    phi = part(models(case)[0], "f.")
+    h, a = drawn(case, case.H, case.A)
+
+    def text(x):
+        mean, mae = model.predict(x, x["h"], x["a"])
+        return joined(mean, model.noise_scale(mae))
+
+    def naive(n, x):
+        def f(p, h, a):
+            mean, mae = n.predict(p, h, a)
+            return [mean, [n.scale(s) for s in mae]]
+
+        return scalars(n, f, part(x, "f."), x["h"], x["a"])
+
+    return Problem({**phi, "h": h, "a": a}, text, naive=naive)
+
+
+@unit
 def transition(case):
     """Latent transition f. [§3.2]   ĥ_{t+1} = tanh(q + MLP(q, ĥ_m) + ρ),  q = q̂ + max(σ, 0.05) ξ"""
     phi = part(models(case)[0], "f.", "b.c.")
     names, H = ("h", "h_m", "xi", "rho", "a"), case.H
     x = dict(zip(names, drawn(case, H, H, H, H, case.A), strict=True))
 
-    def text(x):
-        h = model.transition(x, x["h"], x["h_m"], x["a"], x["xi"], x["rho"])
-        return joined(h, *model.predict(x, x["h"], x["a"]))
-
     def naive(n, x):
         def f(p, h, h_m, xi, rho, a):
             mean, mae = n.predict(p, h, a)
             q = [m + n.scale(s) * e for m, s, e in zip(mean, mae, xi, strict=True)]
-            return [n.latent(p, q, h_m, rho), mean, mae]
+            return n.latent(p, q, h_m, rho)
 
         return scalars(n, f, part(x, "f.", "b.c."), *(x[name] for name in names))
 
-    return Problem(phi | x, text, naive=naive)
+    return Problem(
+        phi | x,
+        lambda x: model.transition(x, x["h"], x["h_m"], x["a"], x["xi"], x["rho"]),
+        naive=naive,
+    )
+
+
+@unit
+def squash(case):
+    """Action of a pre-squash action. [§4.1]   a = a_max tanh(u / a_max)"""
+    return Problem(
+        {"u": drawn(case, case.A)[0]},
+        lambda x: model.squash(x["u"], A_MAX),
+        naive=lambda n, x: scalars(n, lambda _, u: n.squash(u, A_MAX), {}, x["u"]),
+    )
+
+
+@unit
+def policy(case):
+    """Policy. [Alg. 1, π_θ]   (μ, log σ) = MLP(h),   log σ clipped to [-1, 1]"""
+    theta, (h,) = models(case)[1], drawn(case, case.H)
+    theta["pi.b2"] = 2.0 * theta["pi.b2"]  # some log σ beyond a bound
+    return Problem(
+        {**theta, "h": h},
+        lambda x: joined(*model.policy(x, x["h"])),
+        naive=lambda n, x: scalars(n, n.policy, part(x, "pi."), x["h"]),
+    )
 
 
 @unit
 def act(case):
-    """Policy π. [Alg. 1, π_θ]   u = μ(h) + σ(h) η,   a = a_max tanh(u / a_max)"""
+    """Reparameterised action. [Alg. 1, π_θ(h_t, η_t)]   u = μ(h) + σ(h) η,   a = squash(u)"""
     theta = models(case)[1]
     h, eta = drawn(case, case.H, case.A)
     return Problem(

@@ -101,10 +101,14 @@ def imagined_return(case):
     return Problem(
         theta,
         lambda x: imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout),
-        naive=lambda n, x: (
-            naive_replay(n, case, phi | x, inferred)[..., : case.T].sum(axis=-1).mean(axis=-1)
-        ),
+        naive=lambda n, x: naive_return(n, case, phi | x, inferred),
     )
+
+
+def naive_return(n, case, params, inferred):
+    """Return of each seed, (S,)."""
+    r_hat = naive_replay(n, case, params, inferred)[..., : case.T]
+    return r_hat.sum(axis=-1).mean(axis=-1)
 
 
 @unit
@@ -250,6 +254,7 @@ def return_and_grad(case):
         theta,
         lambda x: np.sum(imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout)),
         hand,
+        lambda n, x: naive_return(n, case, phi | x, inferred).sum(),
     )
 
 

@@ -40,14 +40,14 @@ Eq. 2 f | transition model
 $ \hat{h}_t = f(\hat{h}_{t-1}, a_{t-1})
 text: paper.model.predict
 hand: adjoint.model.fit
-units: transition, fit
+units: predict, fit
 
 Eq. 3 | encoder with memory read
 $ h_m^t = att(h_{i<t}),\quad h_t = b(h_{t-1}, h_m^t, o_t a_{t-1})
 text: paper.model.encode, paper.model.encode_step, paper.model.latent, paper.model.combine
 hand: adjoint.model.encode_adjoint, adjoint.model.encode, adjoint.layers.latent_adjoint,
       adjoint.layers.latent
-units: activations, latent, latent_adjoint, encode, encode_forward, encode_adjoint
+units: tanh, relu, latent, latent_adjoint, encode, encode_forward, encode_adjoint
 
 Eq. 4 | truncated value gradient
 $ \frac{\partial V^i}{\partial s_i} = \frac{dr_i}{ds_i}
@@ -100,7 +100,7 @@ units: memory_read, replay
 $ \hat{h}_{t+1} = f(\hat{h}_t, \hat{h}_m^{t+1}, a_t)
 text: paper.model.transition, paper.model.noise_scale
 hand: adjoint.policy.replay # line 17
-units: fixed_numbers, transition, replay_forward
+units: fixed_numbers, clip, predict, transition, replay_forward
 
 §4.1 phases | phases
 $ remember\ t < t_1,\quad recall\ t > t_2
@@ -147,7 +147,7 @@ units: replay, replay_forward, replay_adjoint
 Alg. 1 l. 12 | return
 $ G \leftarrow 0
 text: paper.imagine.replay # line 12
-hand: adjoint.policy.return_and_grad # G.sum
+hand: adjoint.policy.return_and_grad # r_hat.sum
 units: imagined_return, return_and_grad
 
 Alg. 1 l. 13 | steps
@@ -172,7 +172,7 @@ $ \hat{a}_t \leftarrow \pi_\theta(\hat{h}_t, \eta_t),\quad
       \hat{r}_t \leftarrow r(\hat{h}_t, \hat{a}_t)
 text: paper.imagine.replay # lines 16, paper.model.act, paper.model.policy, paper.model.squash
 hand: adjoint.policy.replay # line 16, adjoint.policy.replay_adjoint # a_max
-units: act, reward_slopes, replay, replay_forward, replay_adjoint
+units: squash, policy, act, reward_slopes, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 17 | transition
 $ \hat{h}_{t+1} \leftarrow f(\hat{h}_t, h_m, \hat{a}_t, \xi)
@@ -214,7 +214,7 @@ Alg. 2 l. 2 | query
 $ q_t \leftarrow MLP_\psi(o_t a_{t-1}, h_{t-1})
 text: paper.model.encode_step # MLP, paper.nets.mlp, paper.nets.relu, paper.nets.huberized_relu
 hand: adjoint.layers.mlp_adjoint, adjoint.layers.mlp_gradient, adjoint.layers.mlp
-units: activations, mlp, mlp_adjoint, mlp_gradient
+units: relu, huberized_relu, mlp, mlp_adjoint, mlp_gradient
 
 Alg. 2 l. 3 | scores
 $ attn_w \leftarrow q_t K^T / \sqrt{H}

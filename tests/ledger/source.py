@@ -5,6 +5,7 @@ import functools
 import importlib
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,14 +31,15 @@ class Source(NamedTuple):
 
 @functools.cache
 def source(name):
-    """Source of "paper.imagine.replay", or of a line of it: "paper.imagine.replay # line 15"."""
+    """Source of "paper.imagine.replay", or of a line of it: "paper.imagine.replay # line 15".
+
+    Where no line has the words, as when it was changed, the function as a whole is meant.
+    """
     dotted, _, words = name.partition(" # ")
     f = find(dotted)
     lines, first = inspect.getsourcelines(getattr(f, "fun", f))
     lines = [line.rstrip() for line in lines]
     at = [n for n, line in enumerate(lines, first) if words and words in line]
-    if words and not at:
-        raise LookupError(f"{dotted} has no line with {words!r}")
     path = Path(inspect.getsourcefile(getattr(f, "fun", f))).relative_to(ROOT)
     return Source(".".join(dotted.split(".")[1:]), str(path), first, lines, at[0] if at else first)
 
@@ -57,7 +59,7 @@ def find(dotted):
 def code(name):
     """(line number, text) of a function without its docstring."""
     s = source(name)
-    tree = ast.parse("\n".join(inspect.cleandoc("\n".join(s.lines)).splitlines()))
+    tree = ast.parse(textwrap.dedent("\n".join(s.lines)))
     body = tree.body[0].body
     skipped = set()
     if ast.get_docstring(tree.body[0]) is not None:
