@@ -40,8 +40,8 @@ def by_episode(x):
 
 
 def by_time(c, F):
-    """Buffer (S, T, B, F) of c (S, B, T·F)."""
-    return onp.ascontiguousarray(c.reshape(*c.shape[:2], -1, F).swapaxes(1, 2))
+    """Buffer (S, T, B, F), new, of c (S, B, T·F)."""
+    return c.reshape(*c.shape[:2], -1, F).swapaxes(1, 2).copy()
 
 
 def scalars(n, f, params, *arrays):
