@@ -1,18 +1,11 @@
-"""Bugs planted in the source, one at a time: the check of the suite that is named must fail.
-
-A bug is a piece of a function's text and what it becomes. A piece that is no longer there, or there
-twice, fails the test, so that no bug goes stale.
-"""
-
-import inspect
-import sys
-from types import FunctionType
+"""Bugs planted in the source, one at a time: the check of the suite that is named must fail."""
 
 import autograd.numpy as np
 import numpy as onp
 import pytest
 from autograd.extend import defvjp, primitive
 from draws import Case
+from planted import passes_unplanted, plant
 from test_attention import (
     check_one_threshold,
     check_scores_and_read,
@@ -141,27 +134,10 @@ BUGS = [
 # fmt: on
 
 
-def plant(monkeypatch, function, old, new):
-    """Put the function with `old` replaced by `new` wherever the function is known."""
-    module, source = sys.modules[function.__module__], inspect.getsource(function)
-    assert source.count(old) == 1
-    namespace = {}
-    for name, helper in HELPERS.items():
-        if not hasattr(module, name):
-            monkeypatch.setattr(module, name, helper, raising=False)
-    exec(compile(source.replace(old, new), "<planted>", "exec"), dict(vars(module)), namespace)
-    code = namespace[function.__name__].__code__
-    planted = FunctionType(code, vars(module), function.__name__, function.__defaults__)
-    for other in list(sys.modules.values()):
-        for name, value in list(vars(other).items()) if hasattr(other, "__dict__") else ():
-            if value is function and other.__name__.startswith(("lvgts_np", "test_")):
-                monkeypatch.setattr(other, name, planted)
-
-
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug[0].__name__}: {bug[2]}")
 def test_the_bug_is_caught(monkeypatch, bug):
     function, old, new, check, *args = bug
-    check(*args)
-    plant(monkeypatch, function, old, new)
+    passes_unplanted(check, *args)
+    plant(monkeypatch, function, old, new, HELPERS)
     with onp.errstate(all="ignore"), pytest.raises(AssertionError):
         check(*args)

@@ -1,10 +1,8 @@
 """The hand-written gradients against autograd's and the complex step; seeds apart; bugs planted."""
 
 import inspect
-import sys
 import tracemalloc
 from functools import partial
-from types import FunctionType
 
 import autograd.numpy as np
 import numpy as onp
@@ -13,6 +11,7 @@ from draws import A_MAX, Case, cases, random_episode, random_model, random_repla
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import well_conditioned
+from planted import passes_unplanted, plant
 
 from lvgts_np.adjoint import Buffers, layers, model, policy
 from lvgts_np.check.oracles import complex_step
@@ -378,15 +377,7 @@ BUGS = [
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug[0].__name__}: {bug[2]}")
 def test_the_bug_is_caught(monkeypatch, bug):
     function, old, new, check = bug
-    check(CASE)
-    source = inspect.getsource(function)
-    assert source.count(old) == 1
-    namespace, home = {}, sys.modules[function.__module__]
-    exec(compile(source.replace(old, new), "<planted>", "exec"), dict(vars(home)), namespace)
-    code = namespace[function.__name__].__code__
-    planted = FunctionType(code, vars(home), function.__name__, function.__defaults__)
-    for module in (layers, model, policy):
-        if hasattr(module, function.__name__):
-            monkeypatch.setattr(module, function.__name__, planted)
+    passes_unplanted(check, CASE)
+    plant(monkeypatch, function, old, new)
     with onp.errstate(all="ignore"), pytest.raises(AssertionError):
         check(CASE)

@@ -1,0 +1,92 @@
+"""Where a bug is planted the ledger names the function, and no other."""
+
+import pytest
+import test_adjoint
+import test_planted_bugs
+from equations import UNITS
+from planted import plant
+
+from ledger.measure import CASES, measure
+from ledger.uses import faults
+from lvgts_np.adjoint import layers, policy
+from lvgts_np.adjoint import model as encoder
+from lvgts_np.paper import (
+    attention,
+    autodiff,
+    credit,
+    gradients,
+    imagine,
+    losses,
+    model,
+    nets,
+)
+
+# function, what it says, what the bug makes of it
+# fmt: off
+MORE = [
+    (autodiff.value_and_grad, "onp.ones_like(value)", "2.0 * onp.ones_like(value)"),
+    (autodiff.vjp, "list(backward(g))", "list(backward(2.0 * g))"),
+    (nets.huberized_relu, "relu(x) - 0.5", "relu(x) + 0.5"),
+    (nets.init_mlp, "2.0 / d_in", "1.0 / d_in"),
+    (attention.read_nothing, "onp.zeros(", "onp.ones("),
+    (attention.pick, "== index", "!= index"),
+    (model.init_model, "- onp.eye(H)", "+ onp.eye(H)"),
+    (model.init_model, "0.1 * rng", "1.0 * rng"),
+    (model.encode, "a_tm1 = onp.zeros_like", "a_tm1 = onp.ones_like"),
+    (model.combine, "(q_t, h_m)", "(h_m, q_t)"),
+    (model.predict, "out[..., :H], out[..., H:]", "out[..., H:], out[..., :H]"),
+    (model.policy, "clip(out[..., A:], *LOG_STD)", "out[..., A:]"),
+    (losses.total_loss, "alpha * loss", "loss"),
+    (imagine.infer, "/ std", "* std"),
+    (imagine.transition_read, "read if shortcut else read_nothing", "read"),
+    (credit.phase_cotangents, "<= t2", "< t2"),
+    (credit.credit_matrix, "onp.eye(", "onp.tri("),
+    (gradients.return_and_grad, "np.sum(G), G", "-np.sum(G), G"),
+    (layers.mlp, "y += net.b2", "pass"),
+    (layers.uniform, "tied / np.maximum(tied.sum(axis=-1, keepdims=True), 1.0)", "tied"),
+    (layers.excesses, "top - top[0] + MARGIN", "top - top[0] + 2.0 * MARGIN"),
+    (layers.latent_adjoint, "net.W1[:, H:-1].mT", "net.W1[:, :H].mT"),
+    (encoder.empty_trace, "a[:, :-1]", "a[:, 1:]"),
+    (encoder.encode_adjoint, "(lambda_key[:, t], W.mT)", "(lambda_key[:, t], W)"),
+    (encoder.block_gradient, "alphas[1]", "alphas[0]"),
+    (policy.imagine, "np.ones_like(r_hat)", "r_hat"),
+    (policy.return_and_grad, "dr /= B", "pass"),
+    (policy.replay_adjoint, "= lambda_q  # q", "= lambda_z  # q"),
+]
+# fmt: on
+BUGS = [bug[:3] for bug in (*test_planted_bugs.BUGS, *test_adjoint.BUGS)] + MORE
+
+
+def judged(unit, usual, name):
+    """The unit measured if it uses the function, up to the first problem that shows a fault."""
+    if not any(name in uses for uses in usual.uses.values()):
+        return usual
+    for case in CASES:
+        unit = measure(usual.name, [case])
+        if unit.wrong:
+            break
+    return unit
+
+
+@pytest.fixture(scope="module")
+def usual():
+    """What each unit shows without a bug, on one problem."""
+    return [measure(name, CASES[:1]) for name in UNITS]
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug[0].__name__}: {bug[2]}")
+def test_a_planted_bug_fails_first_where_it_is(monkeypatch, usual, bug):
+    function, old, new = bug
+    name = f"{function.__module__}.{function.__name__}"
+    if any(unit.wrong for unit in usual):
+        pytest.skip("a formula is wrong without the bug")
+    plant(monkeypatch, function, old, new, test_planted_bugs.HELPERS)
+    measured = []
+    for unit in usual:
+        measured.append(judged(unit, unit, name))
+        if measured[-1].wrong:
+            break
+    (fault,) = faults(measured)
+    named = [suspect for suspect in fault.suspects if not suspect.startswith("naive.")]
+    assert name in named
+    assert len(named) <= 4
