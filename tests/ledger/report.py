@@ -18,6 +18,8 @@ WRONG, UNJUDGED, RIGHT, UNMEASURED = "WRONG", "not judged", "right", "tests only
 def main(tag=None, html=None):
     """Print the ledger, or one equation of it, or write the page; returns the exit code."""
     rows = chosen(tag)
+    if html is not None and not Path(html).absolute().parent.is_dir():
+        raise ConfigError(f"--html {html}: there is no folder {Path(html).parent}")
     names = [name for name in UNITS if tag is None or any(name in row.units for row in rows)]
     measured = {name: measure(name) for name in names}
     if any(unit.wrong for unit in measured.values()):  # what it rests on may be what is wrong

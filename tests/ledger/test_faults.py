@@ -33,7 +33,7 @@ MORE = [
     (model.init_model, "- onp.eye(H)", "+ onp.eye(H)"),
     (model.init_model, "0.1 * rng", "1.0 * rng"),
     (model.encode, "a_tm1 = onp.zeros_like", "a_tm1 = onp.ones_like"),
-    (model.combine, "(q_t, h_m)", "(h_m, q_t)"),
+    (model.combine, "concatenate((q_t, h_m)", "concatenate((h_m, q_t)"),
     (model.predict, "out[..., :H], out[..., H:]", "out[..., H:], out[..., :H]"),
     (model.policy, "clip(out[..., A:], *LOG_STD)", "out[..., A:]"),
     (losses.total_loss, "alpha * loss", "loss"),
