@@ -224,7 +224,7 @@ def judge(check, p, slopes, D, size, natural, noise):
                 decided = bound <= DECISIVE * size
                 aside.append(f"rounding: an error below {bound:.0e} would not show")
             wrong = beyond(C, max(exact, bound))
-        if far and abs(C - D.slope) > DECISIVE * size:
+        if known and abs(C - D.slope) > DECISIVE * size:
             wrong.append("differences")
     if not known and D.slope:
         left, right = sorted((D.slope - D.kink / 2, D.slope + D.kink / 2))
