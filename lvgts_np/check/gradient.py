@@ -17,7 +17,6 @@ from lvgts_np.paper.autodiff import value_and_grad
 EXACT = 1e-11  # of the size: what two exact derivatives may differ by
 DECISIVE = 1e-6  # of the size: an oracle that knows a slope no better decides nothing
 NOT_ANALYTIC = "f is not analytic (abs, norm, sign, var, eigh, ...)"
-UNKNOWN = Difference(onp.nan, onp.inf, 0.0)
 
 
 @onp.errstate(all="ignore")
@@ -53,15 +52,18 @@ def check_gradient(f, x, gradient=None, *, restatements=None, name=None, seed=0)
         compare_values(check, source, value, y, lambda x: f(like(fresh(x))), x)
     program = frozen(L, x)
     for p, v, scales in directions(x, rng):
-        slopes = {s: along(g, v) for s, g in gradients.items() if all(g[q] is not None for q in v)}
-        terms = [along(gradients["autograd"], v, onp.abs)] if "autograd" in slopes else []
+        known = {s: g for s, g in gradients.items() if all(g[q] is not None for q in v)}
+        slopes = {source: along(g, v) for source, g in known.items()}
+        sizes = [along(g, v, onp.abs) for g in known.values()][-1:]  # autograd's, if there is one
         for source, g in exact.items():
             slopes |= attempt(check, source, lambda g=g, v=v: float(complex_step(g, x, v)))
-        size = max([0.0, *(s for s in (*terms, *map(abs, slopes.values())) if onp.isfinite(s))])
+        sizes.append(abs(slopes.get("complex step", 0.0)))
+        size = max((s for s in sizes if onp.isfinite(s)), default=0.0)
         steps = scales, EPS * natural, size
         D = attempt(check, "differences", differences, program, x, v, *steps)
+        D = D.get("differences", Difference(onp.nan, onp.inf, 0.0))
         noise = lambda v=v, slopes=slopes: rounding(L, x, v, slopes)  # noqa: E731
-        judge(check, p, slopes, D.get("differences", UNKNOWN), size, natural / scales[0], noise)
+        judge(check, p, slopes, D, size, natural / scales[0], noise)
         if program.constants and p != TOGETHER:
             compare_straight(check, p, L, x, v, 1e-5 * scales[0])
     return check
@@ -130,9 +132,7 @@ def attempt(check, source, oracle, *args):
     try:
         return {source: oracle(*args)}
     except Exception as error:
-        sentence = f"{source} set aside: {one_line(error)}"
-        if sentence not in check.set_aside:
-            check.set_aside.append(sentence)
+        check.aside(f"{source} set aside: {one_line(error)}")
         return {}
 
 
@@ -152,7 +152,7 @@ def reverse(check, f, x, alone):
         return gradient_of(f, x)
     except Exception as error:
         if not alone:
-            check.set_aside.append(f"autograd set aside: {one_line(error)}")
+            check.aside(f"autograd set aside: {one_line(error)}")
             return dict.fromkeys(x)
         gradient, whole = dict.fromkeys(x), one_line(error)
     for p in x:
@@ -186,21 +186,23 @@ def compare_values(check, source, values, y, f, x):
     """Values of a restatement, or by hand, against f's, unless rounding explains the difference."""
     if values is None:
         return
-    same = onp.shape(values) == y.shape
+    scale, same = onp.max(onp.abs(y)) or 1.0, onp.shape(values) == y.shape
     off = float(onp.max(onp.abs(values - y))) if same else onp.inf
-    check.values[source] = off / (onp.max(onp.abs(y)) or 1.0)
-    if check.values[source] > EXACT:
+    check.values[source] = off / scale
+    if not off <= EXACT * scale:
         moves = max(onp.max(onp.abs(f(near) - y)) for near in neighbours(x))
-        if off > 20 * moves:
+        if not off <= min(20 * moves, DECISIVE * scale):
             check.wrong.setdefault("value", []).append(source)
+        else:
+            check.aside(f"value: an error below {20 * moves:.0e} would not show")
 
 
 def judge(check, p, slopes, D, size, natural, noise):
     """Which oracle decides, what is wrong, and a sentence for each oracle that is set aside."""
     C, sources = slopes.get("complex step", onp.nan), [s for s in slopes if s != "complex step"]
     exact, reach = EXACT * size, max(10 * D.error, EXACT * size)
-    known, aside = reach <= DECISIVE * size, []
-    kink = not known and abs(D.kink) > D.error
+    known = reach <= DECISIVE * size or not any((D.slope, *slopes.values()))
+    kink, aside = not known and abs(D.kink) > D.error, []
 
     def beyond(value, bound):
         return [s for s in sources if not abs(slopes[s] - value) <= bound]
@@ -209,7 +211,7 @@ def judge(check, p, slopes, D, size, natural, noise):
     blind = far and len(beyond(D.slope, reach)) < len(sources)
     if not onp.isfinite(C) or blind or (kink and "autograd" in wrong):
         decider, wrong = "differences", beyond(D.slope, reach)
-        decided = known or not any((D.slope, *slopes.values()))
+        decided = known
         if onp.isfinite(C):
             why = "at a kink it takes a side" if kink else NOT_ANALYTIC
             aside.append(f"complex step {C:.6g} set aside, differences {D.slope:.6g}: {why}")
@@ -226,13 +228,13 @@ def judge(check, p, slopes, D, size, natural, noise):
             wrong = beyond(C, max(exact, bound))
         if known and abs(C - D.slope) > DECISIVE * size:
             wrong.append("differences")
-    if not known and D.slope:
+    if not known and reach > DECISIVE * size:
         left, right = sorted((D.slope - D.kink / 2, D.slope + D.kink / 2))
         why = f"a kink at x, slopes {left:.6g} and {right:.6g} beside it"
-        why = why if kink else f"known to {D.error:.0e} only, as near a branch or by rounding"
+        why = why if kink else f"known to {D.error:.0e} of {size:.0e}, by a branch or rounding"
         aside.append(f"differences set aside: {why}")
-    if p != TOGETHER:
-        check.set_aside += [f"{label(p)}: {sentence}" for sentence in aside]
+    for sentence in aside if p != TOGETHER else ():
+        check.aside(f"{label(p)}: {sentence}")
     check.record(p, slopes | {"differences": D.slope}, size, decider, wrong, decided)
 
 

@@ -53,6 +53,11 @@ class GradientCheck:
         elif not decided and p != TOGETHER:
             self.undecided.append(p)
 
+    def aside(self, sentence):
+        """Enter a sentence, once."""
+        if sentence not in self.set_aside:
+            self.set_aside.append(sentence)
+
     def __repr__(self):
         if self.wrong:
             first = max(self.wrong, key=self.worst)
@@ -61,7 +66,7 @@ class GradientCheck:
             parts += [f"also wrong: {self.grouped(also)}"] * bool(also)
             return "; ".join(parts + [f"right: {self.grouped(self.right)}"] * bool(self.right))
         if self.undecided:
-            return f"{self.name} undecided: {self.grouped(self.undecided)}; " + self.reason()
+            return f"{self.name} undecided: {self.grouped(self.undecided)}; " + self.set_aside[-1]
         worst = max(self.error(p) for p in self.right)
         text = f"{self.name} right: {self.grouped(self.right)}, errors up to {worst:.0e}"
         aside = f"{len(self.set_aside)} set aside, see print"
@@ -81,11 +86,6 @@ class GradientCheck:
         values = [f"values by {s}: error {e:.0e}" for s, e in self.values.items()]
         texts = [f"{label(p)}: {text}" for p, text in self.texts.items()]
         return "\n".join([repr(self), "", *lines, *values, *texts, *self.notes, *self.set_aside])
-
-    def reason(self):
-        """The last sentence on the first undecided parameter."""
-        first = f"{label(self.undecided[0])}: "
-        return [s.removeprefix(first) for s in self.set_aside if s.startswith(first)][-1]
 
     def error(self, p):
         """Largest error of a parameter's slopes by what is checked, not by the two oracles."""

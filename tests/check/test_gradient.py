@@ -204,7 +204,7 @@ def test_where_nothing_decides_the_check_is_neither_right_nor_wrong():
     assert check.wrong == {}
     assert check.undecided == ["x"]
     assert check.right == ["b"]
-    assert "undecided: x; differences set aside: a kink at x, slopes" in message(check)
+    assert "undecided: x; dL/d x: differences set aside: a kink at x, slopes" in message(check)
     assert str(check).count("a kink at x") == 2
 
 
