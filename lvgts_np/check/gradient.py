@@ -40,7 +40,7 @@ def check_gradient(f, x, gradient=None, *, restatements=None, name=None, seed=0)
     natural = float(onp.sum(onp.abs(c * y)))
 
     def objective(g):
-        return lambda x: np.sum(c * g(like(fresh(x))))
+        return lambda x, c=c: np.sum(c * g(like(fresh(x))))
 
     L, restatements, gradients = objective(f), restatements or {}, {}
     exact = {"complex step": L} | {source: objective(g) for source, g in restatements.items()}
@@ -62,7 +62,7 @@ def check_gradient(f, x, gradient=None, *, restatements=None, name=None, seed=0)
         steps = scales, EPS * natural, size
         D = attempt(check, "differences", differences, program, x, v, *steps)
         D = D.get("differences", Difference(onp.nan, onp.inf, 0.0))
-        noise = lambda v=v, slopes=slopes: rounding(L, x, v, slopes)  # noqa: E731
+        noise = lambda v=v, slopes=slopes: rounding(L, x, v, c, slopes)  # noqa: E731
         judge(check, p, slopes, D, size, natural / scales[0], noise)
         if program.constants and p != TOGETHER:
             compare_straight(check, p, L, x, v, 1e-5 * scales[0])
@@ -244,14 +244,22 @@ def neighbours(x):
         yield {p: a * (1.0 + ulps * EPS) for p, a in x.items()}
 
 
-def rounding(f, x, v, slopes):
-    """Largest change of the slope, by the exact methods among slopes, from x to its neighbours."""
+def rounding(f, x, v, c, slopes):
+    """Largest change of the slope by the exact methods, where x, v and c change in the last places.
 
-    def exact(x):
-        one = [along(gradient_of(f, x), v)] if "autograd" in slopes else []
-        return onp.array([*one, complex_step(f, x, v)])
+    v and c change entry by entry, as the slope is linear in both; x as its neighbours do.
+    """
+    rng = onp.random.default_rng(0)
 
-    return max(onp.max(onp.abs(exact(near) - exact(x))) for near in neighbours(x))
+    def changed(a):
+        return a * (1.0 + EPS * rng.integers(-4, 5, onp.shape(a)))
+
+    def exact(x, v, c):
+        one = [along(gradient_of(lambda x: f(x, c), x), v)] if "autograd" in slopes else []
+        return onp.array([*one, complex_step(lambda x: f(x, c), x, v)])
+
+    near = [(x, {p: changed(a) for p, a in v.items()}, changed(c)) for x in neighbours(x)]
+    return max(onp.max(onp.abs(exact(*other) - exact(x, v, c))) for other in near)
 
 
 def compare_straight(check, p, f, x, v, h):

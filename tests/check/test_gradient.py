@@ -242,6 +242,14 @@ def test_a_derivative_that_is_zero_but_for_rounding_is_right():
     assert off.wrong["b"] == ["by hand"]
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_constant_whose_terms_cancel_is_right(seed):
+    """One attended of several: the weight is the constant 1, and rounding is left of its slope."""
+    (s,) = draw((3, 5), seed=seed)
+    check = check_gradient(lambda x: attention.topk_weights(x["s"], 1), {"s": 100.0 * s})
+    assert check
+
+
 def test_rounding_that_is_amplified_is_measured_and_said():
     x = {"s": onp.array([1.0, 1.0 + 3e-6, 0.5])}  # what the weights divide by is 3e-6
     check = check_gradient(lambda x: attention.topk_weights(x["s"], 2) ** 2, x)
