@@ -16,7 +16,7 @@ from lvgts_np.paper.autodiff import value_and_grad
 
 EXACT = 1e-11  # of the size: what two exact derivatives may differ by
 DECISIVE = 1e-6  # of the size: an oracle that knows a slope no better decides nothing
-UNKNOWN = Difference(onp.nan, onp.inf, 0.0)
+NOT_ANALYTIC = "f is not analytic (abs, norm, sign, var, eigh, ...)"
 
 
 @onp.errstate(all="ignore")
@@ -40,7 +40,7 @@ def check_gradient(f, x, gradient=None, *, restatements=None, name=None, seed=0)
     natural = float(onp.sum(onp.abs(c * y)))
 
     def objective(g):
-        return lambda x: np.sum(c * g(like(fresh(x))))
+        return lambda x, c=c: np.sum(c * g(like(fresh(x))))
 
     L, restatements, gradients = objective(f), restatements or {}, {}
     exact = {"complex step": L} | {source: objective(g) for source, g in restatements.items()}
@@ -52,15 +52,19 @@ def check_gradient(f, x, gradient=None, *, restatements=None, name=None, seed=0)
         compare_values(check, source, value, y, lambda x: f(like(fresh(x))), x)
     program = frozen(L, x)
     for p, v, scales in directions(x, rng):
-        slopes = {source: along(g, v) for source, g in gradients.items()}
+        known = {s: g for s, g in gradients.items() if all(g[q] is not None for q in v)}
+        slopes = {source: along(g, v) for source, g in known.items()}
+        sizes = [along(g, v, onp.abs) for g in known.values()][-1:]  # autograd's, if there is one
         for source, g in exact.items():
-            slopes[source] = attempt(check, source, onp.nan, complex_step, g, x, v)
-        terms = along(gradients["autograd"], v, onp.abs), *map(abs, slopes.values())
-        size = max(0.0, *(s for s in terms if onp.isfinite(s)))
+            slopes |= attempt(check, source, lambda g=g, v=v: float(complex_step(g, x, v)))
+        sizes.append(abs(slopes.get("complex step", 0.0)))
+        size = max((s for s in sizes if onp.isfinite(s)), default=0.0)
         steps = scales, EPS * natural, size
-        D = attempt(check, "differences", UNKNOWN, differences, program, x, v, *steps)
-        judge(check, p, slopes, D, size, natural / scales[0], lambda v=v: rounding(L, x, v))
-        if program.constants:
+        D = attempt(check, "differences", differences, program, x, v, *steps)
+        D = D.get("differences", Difference(onp.nan, onp.inf, 0.0))
+        noise = lambda v=v, slopes=slopes: rounding(L, x, v, c, slopes)  # noqa: E731
+        judge(check, p, slopes, D, size, natural / scales[0], noise)
+        if program.constants and p != TOGETHER:
             compare_straight(check, p, L, x, v, 1e-5 * scales[0])
     return check
 
@@ -119,21 +123,17 @@ def directions(x, rng):
 
 
 def along(gradient, v, kind=lambda terms: terms):
-    """Slope Σ g·v, or Σ |g·v|; NaN where a gradient is missing."""
-    if any(gradient[p] is None for p in v):
-        return onp.nan
+    """Slope Σ g·v, or Σ |g·v|."""
     return float(sum(onp.sum(kind(gradient[p] * v[p])) for p in v))
 
 
-def attempt(check, source, otherwise, oracle, *args):
-    """oracle(*args); where it does not apply, `otherwise` and a sentence."""
+def attempt(check, source, oracle, *args):
+    """{source: oracle(*args)}; where it does not apply, {} and a sentence."""
     try:
-        return oracle(*args)
+        return {source: oracle(*args)}
     except Exception as error:
-        sentence = f"{source} set aside: {one_line(error)}"
-        if sentence not in check.set_aside:
-            check.set_aside.append(sentence)
-        return otherwise
+        check.aside(f"{source} set aside: {one_line(error)}")
+        return {}
 
 
 def gradient_of(f, x):
@@ -152,7 +152,7 @@ def reverse(check, f, x, alone):
         return gradient_of(f, x)
     except Exception as error:
         if not alone:
-            check.set_aside.append(f"autograd set aside: {one_line(error)}")
+            check.aside(f"autograd set aside: {one_line(error)}")
             return dict.fromkeys(x)
         gradient, whole = dict.fromkeys(x), one_line(error)
     for p in x:
@@ -186,56 +186,56 @@ def compare_values(check, source, values, y, f, x):
     """Values of a restatement, or by hand, against f's, unless rounding explains the difference."""
     if values is None:
         return
-    same = onp.shape(values) == y.shape
+    scale, same = onp.max(onp.abs(y)) or 1.0, onp.shape(values) == y.shape
     off = float(onp.max(onp.abs(values - y))) if same else onp.inf
-    check.values[source] = off / (onp.max(onp.abs(y)) or 1.0)
-    if check.values[source] > EXACT:
+    check.values[source] = off / scale
+    if not off <= EXACT * scale:
         moves = max(onp.max(onp.abs(f(near) - y)) for near in neighbours(x))
-        if off > 20 * moves:
+        if not off <= min(20 * moves, DECISIVE * scale):
             check.wrong.setdefault("value", []).append(source)
+        else:
+            check.aside(f"value: an error below {20 * moves:.0e} would not show")
 
 
 def judge(check, p, slopes, D, size, natural, noise):
     """Which oracle decides, what is wrong, and a sentence for each oracle that is set aside."""
-    C, exact, reach = slopes["complex step"], EXACT * size, max(10 * D.error, EXACT * size)
-    others = [s for s in slopes if s != "complex step" and onp.isfinite(slopes[s])]
-    near = [s for s in others if abs(slopes[s] - D.slope) <= reach]
-    known, aside = reach <= DECISIVE * size, []
-    if not onp.isfinite(C) or (abs(C - D.slope) > reach and near):
-        decider, bound = "differences", reach
-        decided = known or not any((D.slope, D.error > 1e-11 * natural, *map(slopes.get, others)))
+    C, sources = slopes.get("complex step", onp.nan), [s for s in slopes if s != "complex step"]
+    exact, reach = EXACT * size, max(10 * D.error, EXACT * size)
+    known = reach <= DECISIVE * size or not any((D.slope, *slopes.values()))
+    kink, aside = not known and abs(D.kink) > D.error, []
+
+    def beyond(value, bound):
+        return [s for s in sources if not abs(slopes[s] - value) <= bound]
+
+    wrong, far = beyond(C, exact), abs(C - D.slope) > reach
+    blind = far and len(beyond(D.slope, reach)) < len(sources)
+    if not onp.isfinite(C) or blind or (kink and "autograd" in wrong):
+        decider, wrong = "differences", beyond(D.slope, reach)
+        decided = known
         if onp.isfinite(C):
-            aside.append(
-                f"complex step set aside: it gives {C:.6g}, differences and {near[0]} give "
-                f"{D.slope:.6g}; f is not analytic (abs, norm, sign, var, eigh, ...)"
-            )
+            why = "at a kink it takes a side" if kink else NOT_ANALYTIC
+            aside.append(f"complex step {C:.6g} set aside, differences {D.slope:.6g}: {why}")
     else:
-        decider, bound, decided = "complex step", exact, True
-        if abs(C - D.slope) > max(reach, DECISIVE * size):
-            others.append("differences")
-    slopes["differences"] = D.slope
-    wrong = [s for s in others if not abs(slopes[s] - slopes[decider]) <= bound]
-    if not known and D.slope:
-        aside.append("differences set aside: " + why(D))
-    if wrong and decider == "complex step" and "differences" not in wrong:
-        worst, moves = max(abs(slopes[s] - C) for s in wrong), 20 * noise()
-        bound = max(moves, 16 * EPS * natural)
-        if worst <= bound:
-            wrong = []
-            zero = moves >= max(abs(slopes[s]) for s in others)
-            decided = bound <= DECISIVE * (natural if zero else size)
-            aside.append(f"rounding: an error below {bound:.0e} would not show")
-    if p != TOGETHER:
-        check.set_aside += [f"{label(p)}: {sentence}" for sentence in aside]
-    check.record(p, slopes, size, decider, wrong, decided)
-
-
-def why(D):
-    """Reason why differences do not know a slope."""
-    if abs(D.kink) > D.error:
-        sides = sorted((D.slope - D.kink / 2, D.slope + D.kink / 2))
-        return "f has a kink at x, slopes {:.6g} and {:.6g} on its sides".format(*sides)
-    return f"they are known to {D.error:.0e} only, as near a branch, or where f is rounded"
+        decider, decided = "complex step", True
+        if wrong:
+            moves = 20 * noise()
+            bound = max(moves, 16 * EPS * natural)
+            if len(beyond(C, bound)) < len(wrong):
+                if moves >= max(abs(slopes[s]) for s in wrong):
+                    size = natural  # of a slope that is 0 but for rounding
+                decided = bound <= DECISIVE * size
+                aside.append(f"rounding: an error below {bound:.0e} would not show")
+            wrong = beyond(C, max(exact, bound))
+        if known and abs(C - D.slope) > DECISIVE * size:
+            wrong.append("differences")
+    if not known and reach > DECISIVE * size:
+        left, right = sorted((D.slope - D.kink / 2, D.slope + D.kink / 2))
+        why = f"a kink at x, slopes {left:.6g} and {right:.6g} beside it"
+        why = why if kink else f"known to {D.error:.0e} of {size:.0e}, by a branch or rounding"
+        aside.append(f"differences set aside: {why}")
+    for sentence in aside if p != TOGETHER else ():
+        check.aside(f"{label(p)}: {sentence}")
+    check.record(p, slopes | {"differences": D.slope}, size, decider, wrong, decided)
 
 
 def neighbours(x):
@@ -244,10 +244,22 @@ def neighbours(x):
         yield {p: a * (1.0 + ulps * EPS) for p, a in x.items()}
 
 
-def rounding(f, x, v):
-    """Largest change of the slope, by either exact method, from x to its neighbours."""
-    slope = lambda x: onp.array([along(gradient_of(f, x), v), complex_step(f, x, v)])  # noqa: E731
-    return max(onp.nanmax(onp.abs(slope(near) - slope(x))) for near in neighbours(x))
+def rounding(f, x, v, c, slopes):
+    """Largest change of the slope by the exact methods, where x, v and c change in the last places.
+
+    v and c change entry by entry, as the slope is linear in both; x as its neighbours do.
+    """
+    rng = onp.random.default_rng(0)
+
+    def changed(a):
+        return a * (1.0 + EPS * rng.integers(-4, 5, onp.shape(a)))
+
+    def exact(x, v, c):
+        one = [along(gradient_of(lambda x: f(x, c), x), v)] if "autograd" in slopes else []
+        return onp.array([*one, complex_step(lambda x: f(x, c), x, v)])
+
+    near = [(x, {p: changed(a) for p, a in v.items()}, changed(c)) for x in neighbours(x)]
+    return max(onp.max(onp.abs(exact(*other) - exact(x, v, c))) for other in near)
 
 
 def compare_straight(check, p, f, x, v, h):
@@ -257,6 +269,6 @@ def compare_straight(check, p, f, x, v, h):
     except Exception:
         return
     slope, size = check.slopes[p][check.decider[p]], max(check.size[p], abs(straight))
-    if p != TOGETHER and abs(straight - slope) > 1e-6 * size:
+    if abs(straight - slope) > 1e-6 * size:
         change = f"from {straight:.6g} to {slope:.6g}"
         check.notes.append(f"the stop-gradients change {label(p)} {change}")

@@ -49,9 +49,11 @@ def differences(f, x, v, scales=(1.0,), rounding=EPS, size=0.0):
     h is 1e-3, 1e-5, 1e-7 of each of scales (lengths over which f may change), until the error is
     below 1e-9 of `size`; the best is returned. rounding is that of f(x).
     """
-    best, y = Difference(np.nan, np.inf, 0.0), f(x)
+    best, y = Difference(np.nan, np.inf, 0.0), float(f(x))
     for h in (step * scale for scale in scales for step in (1e-3, 1e-5, 1e-7)):
-        pairs = [(s, f(moved(x, v, s)), f(moved(x, v, -s))) for s in (h, h / 2, h / 4)]
+        pairs = [
+            (s, float(f(moved(x, v, s))), float(f(moved(x, v, -s)))) for s in (h, h / 2, h / 4)
+        ]
         D = [(up - down) / (2 * s) for s, up, down in pairs]
         bend = [(up - 2 * y + down) / s for s, up, down in pairs]
         first, second = (4 * D[1] - D[0]) / 3, (4 * D[2] - D[1]) / 3

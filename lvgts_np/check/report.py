@@ -42,6 +42,7 @@ class GradientCheck:
 
     def record(self, p, slopes, size, decider, wrong, decided):
         """Enter the slopes of a parameter. All together counts where no single one is wrong."""
+        size = max(size, abs(slopes[decider]))
         self.slopes[p], self.size[p], self.decider[p] = slopes, size, decider
         off = {s: abs(slope - slopes[decider]) for s, slope in slopes.items() if s != decider}
         self.errors[p] = {s: e / size if size else e and np.inf for s, e in off.items()}
@@ -52,6 +53,11 @@ class GradientCheck:
         elif not decided and p != TOGETHER:
             self.undecided.append(p)
 
+    def aside(self, sentence):
+        """Enter a sentence, once."""
+        if sentence not in self.set_aside:
+            self.set_aside.append(sentence)
+
     def __repr__(self):
         if self.wrong:
             first = max(self.wrong, key=self.worst)
@@ -60,10 +66,11 @@ class GradientCheck:
             parts += [f"also wrong: {self.grouped(also)}"] * bool(also)
             return "; ".join(parts + [f"right: {self.grouped(self.right)}"] * bool(self.right))
         if self.undecided:
-            return f"{self.name} undecided: {self.grouped(self.undecided)}; " + self.set_aside[0]
+            return f"{self.name} undecided: {self.grouped(self.undecided)}; " + self.set_aside[-1]
         worst = max(self.error(p) for p in self.right)
         text = f"{self.name} right: {self.grouped(self.right)}, errors up to {worst:.0e}"
-        return "; ".join([text, *self.notes])
+        aside = f"{len(self.set_aside)} set aside, see print"
+        return "; ".join([text, *self.notes, *[aside] * bool(self.set_aside)])
 
     def __str__(self):
         sources = list(dict.fromkeys(s for slopes in self.slopes.values() for s in slopes))
@@ -71,7 +78,7 @@ class GradientCheck:
         for p, slopes in self.slopes.items():
             verdict = "right" if p in self.right else "undecided" if p in self.undecided else ""
             verdict = "wrong: " + ", ".join(self.wrong[p]) if p in self.wrong else verdict
-            numbers = digits([slopes[s] for s in sources], most=9)
+            numbers = digits([slopes.get(s, np.nan) for s in sources], most=9)
             error = f"{self.error(p):.0e}".replace("nan", "").replace("0e+00", "0")
             rows.append([label(p), *numbers, error, verdict])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -83,7 +90,7 @@ class GradientCheck:
     def error(self, p):
         """Largest error of a parameter's slopes by what is checked, not by the two oracles."""
         oracles = ("complex step", "differences")
-        return max(e for s, e in self.errors[p].items() if s not in oracles)
+        return max((e for s, e in self.errors[p].items() if s not in oracles), default=np.nan)
 
     def worst(self, p):
         """Error by which the wrong parameters are ordered."""
