@@ -45,7 +45,8 @@ def chosen(tag):
     plain = lambda text: re.sub(r"\W", "", text).lower()  # noqa: E731
     rows = [row for row in ROWS if plain(row.tag) == plain(tag)]
     rows = rows or [row for row in ROWS if re.match(rf"{plain(tag)}(?!\d)", plain(row.tag))]
-    rows = rows or [row for row in ROWS if tag in functions(row) + row.units]
+    for names_of in (functions, lambda row: row.units):
+        rows = rows or [row for row in ROWS if tag in names_of(row)]
     if not rows:
         known = [row.tag for row in ROWS] + [name for row in ROWS for name in functions(row)]
         raise ConfigError(

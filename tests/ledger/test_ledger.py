@@ -4,13 +4,15 @@ import inspect
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from equations import UNITS
 from planted import plant
 
 from ledger import report, source
-from ledger.measure import CASES, measure
+from ledger.measure import CASES, measure, raised_in
 from ledger.rows import ROWS
+from ledger.uses import faults
 from lvgts_np import cli
 from lvgts_np.adjoint import layers, policy
 from lvgts_np.adjoint import model as encoder
@@ -130,13 +132,18 @@ def test_a_planted_bug_turns_its_rows_and_is_shown(capsys, monkeypatch, measured
     assert "not judged, as they use it: mlp_gradient, latent_adjoint, return_and_grad" in out
 
 
-def test_a_formula_that_raises_is_named(capsys, monkeypatch, measured):
-    plant(monkeypatch, nets.mlp, "np.matmul(hidden", "np.matmul(hidden.T")
-    monkeypatch.setattr(report, "measure", lambda name: measure(name, CASES[:1]))
-    assert report.main("mlp") == 1
-    out = capsys.readouterr().out
-    assert "paper.nets.mlp  lvgts_np/paper/nets.py:27" in out
-    assert "ValueError" in out
+def test_a_formula_that_raises_is_put_down_to_the_function_that_raised(measured):
+    try:
+        nets.mlp({}, "d", np.ones(2))
+    except KeyError as error:
+        name, message = raised_in(error)
+    assert name == "lvgts_np.paper.nets.mlp"
+    assert message.startswith("nets.py:")
+    assert message.endswith("mlp: KeyError('d.W1')")
+    raised = measured["mlp"]._replace(wrong={"text": [message]}, raised=name)
+    units = list((measured | {"mlp": raised}).values())
+    (fault,) = faults(units)
+    assert list(fault.suspects) == [name]
 
 
 def test_the_command_in_a_process_of_its_own():
