@@ -8,8 +8,10 @@ import autograd.numpy as np
 import numpy as onp
 import pytest
 from draws import A_MAX, Case, cases, random_episode, random_model, random_replay
+from equations import UNITS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledger.measure import compare
 from oracles import well_conditioned
 from planted import passes_unplanted, plant
 
@@ -59,16 +61,28 @@ def imagined_return(phi, theta, inferred, case):
     return np.sum(G), G
 
 
-def assert_same(mine, reference, tolerance):
-    """Values (arrays) and gradients (dicts) agree, relative to the largest of their kind."""
+def assert_same(unit, case, mine, reference, tolerance):
+    """Values (arrays) and gradients (dicts) agree, relative to the largest of their kind.
+
+    Where they do not, the message lists what is wrong and what is right, and how text, adjoint and
+    naive restatement vote on a problem of this unit with the sizes and switches of the case.
+    """
     (value, gradient), (value_ref, gradient_ref) = mine, reference
-    onp.testing.assert_allclose(onp.stack(value), onp.stack(value_ref), rtol=tolerance)
-    assert list(gradient) == list(gradient_ref)
+    assert {n: (g.shape, g.dtype) for n, g in gradient.items()} == {
+        n: (g.shape, g.dtype) for n, g in gradient_ref.items()
+    }
     size = max(onp.max(onp.abs(g)) for g in gradient_ref.values())
-    for name, g in gradient_ref.items():
-        assert gradient[name].shape == g.shape
-        assert gradient[name].dtype == g.dtype
-        assert onp.max(onp.abs(gradient[name] - g)) <= tolerance * size, name
+    off = {name: onp.max(onp.abs(gradient[name] - g)) for name, g in gradient_ref.items()}
+    wrong = [name for name in off if not off[name] <= tolerance * size]
+    same = onp.allclose(onp.stack(value), onp.stack(value_ref), rtol=tolerance, atol=0.0)
+    if wrong or not same:
+        _, votes, _ = compare(UNITS[unit](case), unit, case.seed, random=True)
+        raise AssertionError(
+            f"{unit}: by hand and by autograd differ; value: {'right' if same else 'wrong'}; "
+            f"wrong: {', '.join(f'{name} by {off[name] / size:.0e}' for name in wrong)}; "
+            f"right: {', '.join(name for name in off if name not in wrong)}; "
+            f"the vote, by form that is outvoted: {votes or 'none is'}"
+        )
 
 
 def check_model(case, tolerance=1e-12, dtype=onp.float64):
@@ -76,7 +90,8 @@ def check_model(case, tolerance=1e-12, dtype=onp.float64):
     f = lambda phi: total_loss(phi, data, case)  # noqa: E731
     well_conditioned(lambda: f(phi))
     (_, each), gradient = value_and_grad(f)(phi)
-    assert_same(adjoint_losses(phi, data, case), (each, gradient), tolerance)
+    mine = adjoint_losses(phi, data, case)
+    assert_same("model_loss_and_grad", case, mine, (each, gradient), tolerance)
 
 
 def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False, lm_svg=False):
@@ -90,7 +105,8 @@ def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False, lm_svg=Fal
     well_conditioned(lambda: f(theta))
     (_, G), gradient = value_and_grad(f)(theta)
     mine, mine_gradient = adjoint_return(phi, theta, inferred, case)
-    assert_same(([mine], mine_gradient), ([G], gradient), tolerance)
+    mine = [mine], mine_gradient
+    assert_same("return_and_grad", case, mine, ([G], gradient), tolerance)
 
 
 @given(cases())
@@ -191,7 +207,8 @@ def check_ties(case, levels=0.5):
     f = lambda phi: total_loss(phi, data, case)  # noqa: E731
     well_conditioned(lambda: f(phi))
     (_, each), gradient = value_and_grad(f)(phi)
-    assert_same(adjoint_losses(phi, data, case), (each, gradient), 1e-12)
+    mine = adjoint_losses(phi, data, case)
+    assert_same("model_loss_and_grad", case, mine, (each, gradient), 1e-12)
 
 
 TIES = {"combine": "mlp", "hidden": st.integers(2, 5), "H": st.integers(2, 4)}
@@ -211,7 +228,8 @@ def test_when_all_scores_tie(case, zero):
     f = lambda phi: total_loss(phi, (o, a, r), case)  # noqa: E731
     well_conditioned(lambda: f(phi))
     (_, each), gradient = value_and_grad(f)(phi)
-    assert_same(adjoint_losses(phi, (o, a, r), case), (each, gradient), 1e-12)
+    mine = adjoint_losses(phi, (o, a, r), case)
+    assert_same("model_loss_and_grad", case, mine, (each, gradient), 1e-12)
 
 
 def check_read(seed, M, k, rule):
