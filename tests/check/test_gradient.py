@@ -319,6 +319,10 @@ def test_a_gradient_of_another_shape_or_dtype_or_missing_is_wrong(change, text):
 
 
 def test_a_gradient_of_something_else_is_an_error():
+    with pytest.raises(
+        TypeError, match="the gradient is ndarray: it must be a dict or list like x"
+    ):
+        check_gradient(layer, X, lambda x, c: c)
     with pytest.raises(ValueError, match=r"the gradient has \['c'\], which x has not"):
         check_gradient(layer, X, lambda x, c: layer_by_hand(x, c) | {"c": c})
 
