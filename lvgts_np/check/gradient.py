@@ -88,7 +88,8 @@ def as_dict(x):
             raise TypeError(f"x[{name!r}] is {what}: the oracles need a float64 array")
         if not onp.all(onp.isfinite(a)):
             raise ValueError(f"x[{name!r}] has entries that are not finite")
-    return fresh(items), (lambda x: x if kind is dict else kind(x.values()))
+    like = getattr(x, "_make", kind)  # a named tuple is made another way
+    return fresh(items), (lambda a: a if isinstance(x, dict) else like(a.values()))
 
 
 def fresh(x):
@@ -207,7 +208,9 @@ def judge(check, p, slopes, D, size, natural, noise):
         return [s for s in sources if not abs(slopes[s] - value) <= bound]
 
     wrong, far = beyond(C, exact), abs(C - D.slope) > reach
+    contradicted = known and abs(C - D.slope) > DECISIVE * size
     blind = far and len(beyond(D.slope, reach)) < len(sources)
+    blind = blind or (contradicted and len(wrong) == len(sources))
     if not onp.isfinite(C) or blind or (kink and "autograd" in wrong):
         decider, wrong = "differences", beyond(D.slope, reach)
         decided = known
@@ -225,7 +228,7 @@ def judge(check, p, slopes, D, size, natural, noise):
                 decided = bound <= DECISIVE * size
                 aside.append(f"rounding: an error below {bound:.0e} would not show")
             wrong = beyond(C, max(exact, bound))
-        if known and abs(C - D.slope) > DECISIVE * size:
+        if contradicted:
             wrong.append("differences")
     if not known and reach > DECISIVE * size:
         left, right = sorted((D.slope - D.kink / 2, D.slope + D.kink / 2))
