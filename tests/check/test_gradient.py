@@ -1,6 +1,7 @@
 """The gradient check: what it finds, what it sets aside, what it refuses, and how it reads."""
 
 import re
+from collections import OrderedDict, namedtuple
 from functools import partial
 
 import autograd.numpy as np
@@ -175,6 +176,15 @@ def test_where_the_complex_step_is_wrong_differences_decide(function, off):
         )
 
 
+def test_where_all_three_differ_differences_decide():
+    """autograd's rule is that of a symmetric A, NumPy reads its lower half; conj is in both."""
+    (A,) = draw((3, 3))
+    check = check_gradient(lambda x: np.linalg.cholesky(x["A"]), {"A": A @ A.T + onp.eye(3)})
+    assert check.wrong == {"A": ["autograd"]}
+    assert check.decider == {"A": "differences"}
+    assert re.search("dL/d A: autograd [^,]*, differences [^,]*$", repr(check))
+
+
 def test_at_a_kink_differences_are_set_aside():
     x = {"x": onp.array([0.0, 1.0, -1.0])}
     check = check_gradient(lambda x: x["x"] * (getval(x["x"]).real > 0.0), x)
@@ -289,6 +299,23 @@ def test_a_list_and_a_tuple_are_checked_by_index():
         assert repr(check).startswith("f right: x[0], x[1], x[2]")
 
 
+def test_a_named_tuple_and_a_kind_of_dict():
+    Named = namedtuple("Named", "W b u")
+    assert check_gradient(lambda x: layer(x._asdict()), Named(**X)).right == [0, 1, 2]
+    assert check_gradient(layer, OrderedDict(X)).right == ["W", "b", "u"]
+
+
+def test_where_f_raises_beside_x_differences_are_set_aside():
+    def f(x):
+        if not onp.array_equal(onp.real(getval(x["b"])), X["b"]):
+            raise ArithmeticError("only here")
+        return x["b"] ** 2
+
+    check = check_gradient(f, {"b": X["b"]})
+    assert check
+    assert "differences set aside: ArithmeticError: only here" in check.set_aside
+
+
 def test_a_gradient_handed_in_as_numbers():
     f = lambda x: np.sum(layer(x))  # noqa: E731
     g = layer_by_hand(X, onp.ones(4))
@@ -319,6 +346,10 @@ def test_a_gradient_of_another_shape_or_dtype_or_missing_is_wrong(change, text):
 
 
 def test_a_gradient_of_something_else_is_an_error():
+    with pytest.raises(
+        TypeError, match="the gradient is ndarray: it must be a dict or list like x"
+    ):
+        check_gradient(layer, X, lambda x, c: c)
     with pytest.raises(ValueError, match=r"the gradient has \['c'\], which x has not"):
         check_gradient(layer, X, lambda x, c: layer_by_hand(x, c) | {"c": c})
 
