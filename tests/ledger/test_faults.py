@@ -46,6 +46,7 @@ MORE = [
     (layers.uniform, "tied / np.maximum(tied.sum(axis=-1, keepdims=True), 1.0)", "tied"),
     (layers.excesses, "top - top[0] + MARGIN", "top - top[0] + 2.0 * MARGIN"),
     (layers.latent_adjoint, "net.W1[:, H:-1].mT", "net.W1[:, :H].mT"),
+    (layers.read_adjoint, "lambda_h[:, :M] += np", "lambda_h[:, :M] -= np"),
     (encoder.empty_trace, "a[:, :-1]", "a[:, 1:]"),
     (encoder.encode_adjoint, "(lambda_key[:, t], W.mT)", "(lambda_key[:, t], W)"),
     (encoder.block_gradient, "alphas[1]", "alphas[0]"),
