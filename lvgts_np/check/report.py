@@ -69,8 +69,8 @@ class GradientCheck:
             return f"{self.name} undecided: {self.grouped(self.undecided)}; " + self.set_aside[-1]
         worst = max(self.error(p) for p in self.right)
         text = f"{self.name} right: {self.grouped(self.right)}, errors up to {worst:.0e}"
-        aside = f"{len(self.set_aside)} set aside, see print"
-        return "; ".join([text, *self.notes, *[aside] * bool(self.set_aside)])
+        more = len(self.notes[1:] + self.set_aside)
+        return "; ".join([text, *self.notes[:1], *[f"{more} more when printed"] * bool(more)])
 
     def __str__(self):
         sources = list(dict.fromkeys(s for slopes in self.slopes.values() for s in slopes))
@@ -114,8 +114,8 @@ class GradientCheck:
         found = {}
         for p in names:
             network = p.rpartition(".")[0] if isinstance(p, str) else ""
-            parts = [q for q in self.slopes if str(q).startswith(f"{network}.")]
-            whole = network and all(q in names for q in parts)
+            parts = [q for q in self.slopes if str(q).rpartition(".")[0] == network]
+            whole = network and len(parts) > 1 and all(q in names for q in parts)
             found[network if whole else p if isinstance(p, str) else f"x[{p}]"] = None
         return ", ".join(found)
 

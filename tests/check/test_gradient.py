@@ -273,7 +273,7 @@ def test_a_slope_below_the_rounding_of_its_function_is_right_to_that():
     check = check_gradient(lambda x: autodiff.tanh(x["x"]), {"x": onp.array([19.5])})
     assert check
     assert re.match(r"dL/d x: rounding: an error below \de-1\d would not show", check.set_aside[-1])
-    assert repr(check).endswith("; 1 set aside, see print") or len(check.set_aside) == 2
+    assert repr(check).endswith(f"; {len(check.set_aside)} more when printed")
 
 
 @pytest.mark.parametrize(("off", "conclusive"), [(1e-7, False), (1e-3, True)])
@@ -399,15 +399,15 @@ def test_a_restatement_is_held_to_the_same_slopes_and_values():
 
 
 def test_networks_are_named_whole_where_all_of_them_is_right():
-    x = {"d.W": X["W"], "d.b": X["b"], "r.W": X["W"], "r.b": X["b"], "u": X["u"]}
-    f = lambda x: np.sum(x["d.W"] * x["d.b"] + x["r.W"] * x["r.b"]) * np.sum(x["u"])  # noqa: E731
+    x = {"d.W": X["W"], "d.b": X["b"], "r.W": X["W"], "r.b": X["b"], "u.W": X["u"]}
+    f = lambda x: np.sum(x["d.W"] * x["d.b"] + x["r.W"] * x["r.b"]) * np.sum(x["u.W"])  # noqa: E731
     gradient = check_gradient(f, x)
-    assert "right: d, r, u," in repr(gradient)
+    assert "right: d, r, u.W," in repr(gradient)
     own = {p: autodiff.value_and_grad(f)(x)[1][p] for p in x}
     check = check_gradient(f, x, own | {"r.b": -own["r.b"]})
-    assert repr(check).endswith("right: d, r.W, u")
+    assert repr(check).endswith("right: d, r.W, u.W")
     check = check_gradient(f, x, own | {"r.b": -own["r.b"], "d.W": own["d.W"] * 1.01})
-    assert re.search(r"^f dL/d r.b: .*; also wrong: d.W; right: d.b, r.W, u$", repr(check))
+    assert re.search(r"^f dL/d r.b: .*; also wrong: d.W; right: d.b, r.W, u.W$", repr(check))
 
 
 def test_the_line_of_a_failure_fits_what_pytest_shows():
