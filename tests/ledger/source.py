@@ -46,11 +46,12 @@ def source(name):
 
 
 def find(dotted):
-    """Function, class or method below lvgts_np of a dotted name."""
+    """Function, class or method of a dotted name below lvgts_np, or of naive."""
     parts = dotted.split(".")
+    package = [] if parts[0] == "naive" else ["lvgts_np"]
     for n in reversed(range(1, len(parts))):
         try:
-            found = importlib.import_module(".".join(["lvgts_np", *parts[:n]]))
+            found = importlib.import_module(".".join(package + parts[:n]))
         except ModuleNotFoundError:
             continue
         return functools.reduce(getattr, parts[n:], found)

@@ -1,0 +1,300 @@
+"""The annotated LVGTS: one self-contained HTML page of all rows of the ledger, from the source."""
+
+import html
+import inspect
+import itertools
+import re
+from collections import Counter
+from pathlib import Path
+from string import Template
+from typing import NamedTuple
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+from ledger import source
+from ledger.measure import COLUMNS
+from ledger.report import UNJUDGED, WRONG, status, verdict
+from ledger.rows import ROWS
+from ledger.uses import reach
+
+PARTS = {
+    "Eq.": "Equations 1 to 7",
+    "A.2": "Losses of the model",
+    "§": "Transitions, tasks, truncation",
+    "Alg. 1": "Algorithm 1",
+    "Alg. 2": "Algorithm 2: encoder with sparse attention",
+    "": "Figures and first weights",
+}
+# Backward passes by hand, whose trailing comments are the forward lines that they transpose.
+BACKWARD = re.compile(r"adjoint\..*(_adjoint|mlp_gradient|block_gradient|fit|grad|credit|imagine)$")
+COMMENT = re.compile(r"(.*\S)  # (?!\([A-Z])(.*)")  # those of a shape, "(S, B, H)", stay
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>The annotated LVGTS</title>
+<style>
+$style</style>
+</head>
+<body>
+<header>
+<h1>The annotated LVGTS</h1>
+<p>Each equation and algorithm line of the paper stands here in up to three forms: as text (in
+<code>autograd.numpy</code>, close to the paper), by hand (the forward and backward pass in NumPy
+that training runs) and as a naive restatement (scalars and loops). To make this page, each was run
+on random problems, and its values and derivatives were held against those of the other forms, of
+the complex step and of central differences. A number is the largest relative error of what is by
+hand, else of the text, against what its column names; above the column's bound a form is
+wrong, and the functions are named in which it can be.</p>
+<p class="verdict $state">$verdict</p>
+</header>
+<nav aria-label="Contents">
+$contents
+</nav>
+<main>
+$body
+</main>
+</body>
+</html>
+""")
+
+
+class Book(NamedTuple):
+    """What all parts of the page are made from."""
+
+    measured: dict  # name -> Measured
+    found: list  # of Fault
+    suspects: set  # names
+    homes: dict  # function -> tag of the row, or name of the part, that shows it as a whole
+    meant: dict  # (function, line number) -> tags of the rows that mean this line
+
+
+def page(measured, found):
+    """The page, of units measured (name -> Measured) and the faults found among them."""
+    suspects = {name.removeprefix("lvgts_np.") for fault in found for name in fault.suspects}
+    book = Book(measured, found, suspects, homes(measured), meant())
+    contents, body = [], []
+    for part, rows in itertools.groupby(ROWS, part_of):
+        rows = list(rows)
+        links = "\n".join(
+            f"<li>{link(row.tag)} {row.what} {state(status(row, found))}</li>" for row in rows
+        )
+        contents.append(f"<h2>{PARTS[part]}</h2>\n<ul>\n{links}\n</ul>")
+        whole = [function(name, part, book) for name, home in book.homes.items() if home == part]
+        body += [f"<h2>{PARTS[part]}</h2>", *whole, *(section(row, book) for row in rows)]
+    return PAGE.substitute(
+        style=Path(__file__).with_suffix(".css").read_text(),
+        state="wrong" if found else "right",
+        verdict=escape(verdict(measured, found)),
+        contents="\n".join(contents),
+        body="\n".join(body),
+    )
+
+
+def part_of(row):
+    return next(part for part in PARTS if row.tag.startswith(part))
+
+
+def homes(measured):
+    """Where each function is shown as a whole: in the first row that names it so.
+
+    One of which rows name lines only is shown at the head of the part with most of these, a naive
+    restatement with the text of its name.
+    """
+    found, lines, restated = {}, {}, {}
+    for row in ROWS:
+        for name in row.text + row.hand:
+            dotted, _, words = name.partition(" # ")
+            lines.setdefault(dotted, Counter())[part_of(row)] += 1
+            if not words:
+                found.setdefault(name, row.tag)
+        restated |= {name: row.tag for name in naive_of(row, measured) if name not in restated}
+    found |= {n: c.most_common(1)[0][0] for n, c in lines.items() if n not in found}
+    texts = {n.split(".")[-1]: home for n, home in found.items() if n.startswith("paper.")}
+    return found | {n: texts.get(n.split(".")[-1], tag) for n, tag in restated.items()}
+
+
+def meant():
+    """Tags of the rows that mean a line, by function and line number."""
+    found = {}
+    for row in ROWS:
+        for name in row.text + row.hand:
+            s = source.source(name)
+            if s.at != s.first:
+                found.setdefault((name.partition(" # ")[0], s.at), []).append(row.tag)
+    return found
+
+
+def naive_of(row, measured):
+    """Naive restatements that a row's units use, without those that another of these uses."""
+    used, below = {}, {"naive.seed_of": None}
+    for name in row.units:
+        used |= measured[name].uses.get("naive", {}) if name in measured else {}
+    used = {n: f for n, f in used.items() if inspect.isfunction(f)}
+    for f in used.values():
+        reach(f, below)
+    return [name for name in used if name not in below]
+
+
+def section(row, book):
+    """One row: equation and readings beside the code, then errors and tests."""
+    names, restated = row.text + row.hand, naive_of(row, book.measured)
+    restated += [n for n, h in book.homes.items() if h == row.tag and n not in restated + names]
+    forms = {"Text": row.text, "By hand": row.hand, "Naive restatement": restated}
+    notes = [
+        f"<p><b>{i}</b> The paper: {inline(paper)}. <b>Here:</b> {inline(here)}.</p>"
+        for i, (paper, here) in source.readings(names).items()
+    ]
+    code = [
+        f"<h4>{form}</h4>\n" + "\n".join(function(name, row.tag, book) for name in functions)
+        for form, functions in forms.items()
+        if functions
+    ]
+    tests = [f"<code>{test}</code>" for test in source.tests_of(names)]
+    return f"""<section id="{anchor(row.tag)}">
+<div class="head">
+<h3>{link(row.tag)} {row.what} {state(status(row, book.found))}</h3>
+{formula(row.latex)}
+{"".join(notes)}
+</div>
+<div class="body">
+{"".join(described(fault, book) for fault in book.found if fault.unit.name in row.units)}
+{"".join(code)}
+{errors([book.measured[name] for name in row.units if name in book.measured], book.found)}
+{folded(f"Tests that use these functions: {len(tests)}", "<br>".join(tests)) if tests else ""}
+</div>
+</section>"""
+
+
+def formula(latex):
+    """LaTeX as SVG paths, cut where it may be broken into lines."""
+    parts = "".join(map(svg, re.split(r"(?<=,)\\quad", latex)))
+    return f'<p class="formula" role="img" aria-label="{escape(latex)}">{parts}</p>'
+
+
+def svg(latex, size=20):
+    path = TextPath((0, 0), f"${latex}$", prop=FontProperties(math_fontfamily="cm", size=size))
+    box, d = path.get_extents(), []
+    for points, code in path.iter_segments(simplify=False):
+        numbers = " ".join(f"{x:.1f}" for x in (points.reshape(-1, 2) * [1, -1]).ravel())
+        d.append("Z" if code == 79 else {1: "M", 2: "L", 3: "Q", 4: "C"}[code] + numbers)
+    x, y, width, height = box.x0 - 1, -box.y1 - 1, box.width + 2, box.height + 2
+    style = f"width:{width / size:.2f}em;vertical-align:{(box.y0 - 1) / size:.2f}em"
+    view = f"{x:.1f} {y:.1f} {width:.1f} {height:.1f}"
+    return f'<svg aria-hidden="true" viewBox="{view}" style="{style}"><path d="{"".join(d)}"/></svg>'
+
+
+def function(name, here, book):
+    """A function: as a whole where it is at home, else the line that is meant and a link."""
+    dotted, _, words = name.partition(" # ")
+    s, lines, docs, title = source.source(name), source.code(name), "", f"<code>{name}</code>"
+    at, ident = s.at if words else None, ""
+    mark = state("suspect") if dotted in book.suspects else ""
+    title = f"<code>{s.name}</code>"
+    if book.homes[dotted] == here:
+        ident = f' id="{anchor(dotted)}"'
+        docs = "".join(map(documented, (inspect.getdoc(source.find(dotted)) or "").split("\n\n")))
+        docs += "".join(folded("Derivation", markdown(x)) for x in source.derivation([dotted]))
+    else:
+        lines = [(n, line) for n, line in lines if words and abs(n - s.at) <= 2]
+        title = f'<a href="#{anchor(dotted)}">{title}</a>'
+    return f"""<div class="function"{ident}>
+<p class="caption">{title} <span class="place">{s.path}:{s.at}</span> {mark}</p>
+{docs}
+{listing(dotted, lines, at, here, book) if lines else ""}
+</div>"""
+
+
+def documented(text):
+    """A paragraph of a docstring: prose, or an equation."""
+    kind = "equation" if re.search(r"\s[=<]\s|λ", text) and not text[0].isupper() else "prose"
+    return f'<p class="{kind}">{escape(text)}</p>'
+
+
+def listing(dotted, lines, at, here, book):
+    """Numbered lines; of a backward pass by hand, beside the forward lines that they transpose."""
+    backward, rows = BACKWARD.match(dotted), []
+    for n, line in lines:
+        commented = COMMENT.fullmatch(line) if backward else None
+        line, forward = commented.groups() if commented else (line, "")
+        tags = [tag for tag in book.meant.get((dotted, n), ()) if tag != here]
+        line = escape(line) + "".join(f' <span class="tag">{link(tag)}</span>' for tag in tags)
+        indent = len(line) - len(line.lstrip())
+        cells = f'<td class="n">{n}</td>'
+        cells += f'<td class="forward">{escape(forward)}</td>' if backward else ""
+        cells += f'<td class="line" style="--i:{indent}">{line}</td>'
+        rows.append(f'<tr class="meant">{cells}</tr>' if n == at else f"<tr>{cells}</tr>")
+    head = "<tr><th></th><th>forward line</th><th>backward line, its transpose</th></tr>"
+    kind = "listing backward" if backward else "listing"
+    return f'<table class="{kind}">{head * bool(backward)}{"".join(rows)}</table>'
+
+
+def errors(units, found):
+    """Table of the units' largest errors."""
+    later = {name for fault in found for name in fault.later}
+    names = [f"{column} ≤ {bound:.0e}" for column, bound in COLUMNS.items()] + ["seconds"]
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("against", *names))
+    rows = []
+    for unit in units:
+        word = UNJUDGED if unit.name in later else WRONG if unit.wrong else ""
+        of = "by hand" if "by hand" in unit.uses else "text"
+        cells = [f'<th scope="row">{escape(unit.title)} <i>{of}</i> {state(word)}</th>']
+        for name, (column, bound) in zip(names, COLUMNS.items(), strict=False):
+            error = unit.errors.get(column)
+            shown = "" if error is None else f"{error:.0e} {state(WRONG) if error > bound else ''}"
+            cells.append(f'<td data-name="{name}">{shown}</td>')
+        cells.append(f'<td data-name="seconds">{unit.seconds:.1f}</td>')
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<h4>Errors measured</h4><table class="errors"><tr>{head}</tr>{"".join(rows)}</table>'
+
+
+def described(fault, book):
+    """A fault: the messages, and the functions in which it can be."""
+    messages = dict.fromkeys(m for found in fault.unit.wrong.values() for m in found)
+    suspects = [name.removeprefix("lvgts_np.") for name in fault.suspects]
+    links = [link(name, name) if name in book.homes else escape(name) for name in suspects]
+    listed = "".join(f"<li><code>{escape(message)}</code></li>" for message in list(messages)[:3])
+    later = f"<p>{UNJUDGED}, as they use it: {', '.join(fault.later)}</p>" if fault.later else ""
+    return f"""<div class="fault"><p>{state(WRONG)} {escape(fault.unit.title)}</p>
+<p>{" or ".join(fault.unit.wrong)}, in: {", ".join(links)}</p>
+<ul>{listed}</ul>{later}</div>"""
+
+
+def state(word):
+    kind = {WRONG: "wrong", "suspect": "wrong", UNJUDGED: "unjudged"}.get(word, "right")
+    return f'<strong class="{kind}">{word.lower()}</strong>' if word else ""
+
+
+def folded(summary, content):
+    return f"<details><summary>{summary}</summary>{content}</details>"
+
+
+def anchor(name):
+    return re.sub(r"\W+", "-", name.replace("§", "sec ")).strip("-").lower()
+
+
+def link(name, text=None):
+    return f'<a href="#{anchor(name)}">{escape(text or name)}</a>'
+
+
+def escape(text):
+    return html.escape(text, quote=True)
+
+
+def inline(text):
+    """Markdown within a line, links as their words."""
+    text = re.sub(r"\[([^][]+)\]\([^()\s]+\)", r"\1", escape(text))
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", re.sub(r"`([^`]+)`", r"<code>\1</code>", text))
+
+
+def markdown(text):
+    """Paragraphs, equations that are indented, and code between fences."""
+    blocks = []
+    for n, part in enumerate(re.split(r"^```.*\n", text, flags=re.M)):
+        for block in [part] if n % 2 else re.split(r"\n\s*\n", part.strip("\n")):
+            kind = "code" if n % 2 else "equation" if block.startswith("    ") else "prose"
+            content = inline(block) if kind == "prose" else escape(inspect.cleandoc(block))
+            blocks.append(f'<p class="{kind}">{content}</p>' if block.strip() else "")
+    return "".join(blocks)
