@@ -1,6 +1,5 @@
 """The annotated LVGTS: one self-contained HTML page of all rows of the ledger, from the source."""
 
-import html
 import inspect
 import itertools
 import re
@@ -9,10 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import TextPath
-
 from ledger import source
+from ledger.markup import anchor, escape, folded, formula, inline, link, markdown
 from ledger.measure import COLUMNS
 from ledger.report import UNJUDGED, WRONG, status, verdict
 from ledger.rows import ROWS
@@ -81,13 +78,14 @@ def page(measured, found):
         links = "\n".join(
             f"<li>{link(row.tag)} {row.what} {state(status(row, found))}</li>" for row in rows
         )
-        contents.append(f"<h2>{PARTS[part]}</h2>\n<ul>\n{links}\n</ul>")
-        whole = [function(name, part, book) for name, home in book.homes.items() if home == part]
-        body += [f"<h2>{PARTS[part]}</h2>", *whole, *(section(row, book) for row in rows)]
+        contents.append(f"<h2>{link(PARTS[part])}</h2>\n<ul>\n{links}\n</ul>")
+        body.append(f'<h2 id="{anchor(PARTS[part])}">{PARTS[part]}</h2>')
+        body += [whole(name, part, book) for name, home in book.homes.items() if home == part]
+        body += [section(row, book) for row in rows]
     return PAGE.substitute(
         style=Path(__file__).with_suffix(".css").read_text(),
         state="wrong" if found else "right",
-        verdict=escape(verdict(measured, found)),
+        verdict=escape(verdict(measured, found).partition(". ")[0]),
         contents="\n".join(contents),
         body="\n".join(body),
     )
@@ -138,6 +136,12 @@ def naive_of(row, measured):
     return [name for name in used if name not in below]
 
 
+def whole(name, part, book):
+    """A function at the head of a part."""
+    form = {"adjoint": "By hand", "naive": "Naive restatement"}.get(name.split(".")[0], "Text")
+    return f"<h4>{form}</h4>\n{function(name, part, book)}"
+
+
 def section(row, book):
     """One row: equation and readings beside the code, then errors and tests."""
     names, restated = row.text + row.hand, naive_of(row, book.measured)
@@ -168,49 +172,34 @@ def section(row, book):
 </section>"""
 
 
-def formula(latex):
-    """LaTeX as SVG paths, cut where it may be broken into lines."""
-    parts = "".join(map(svg, re.split(r"(?<=,)\\quad", latex)))
-    return f'<p class="formula" role="img" aria-label="{escape(latex)}">{parts}</p>'
-
-
-def svg(latex, size=20):
-    path = TextPath((0, 0), f"${latex}$", prop=FontProperties(math_fontfamily="cm", size=size))
-    box, d = path.get_extents(), []
-    for points, code in path.iter_segments(simplify=False):
-        numbers = " ".join(f"{x:.1f}" for x in (points.reshape(-1, 2) * [1, -1]).ravel())
-        d.append("Z" if code == 79 else {1: "M", 2: "L", 3: "Q", 4: "C"}[code] + numbers)
-    x, y, width, height = box.x0 - 1, -box.y1 - 1, box.width + 2, box.height + 2
-    style = f"width:{width / size:.2f}em;vertical-align:{(box.y0 - 1) / size:.2f}em"
-    view = f"{x:.1f} {y:.1f} {width:.1f} {height:.1f}"
-    return f'<svg aria-hidden="true" viewBox="{view}" style="{style}"><path d="{"".join(d)}"/></svg>'
-
-
 def function(name, here, book):
     """A function: as a whole where it is at home, else the line that is meant and a link."""
     dotted, _, words = name.partition(" # ")
-    s, lines, docs, title = source.source(name), source.code(name), "", f"<code>{name}</code>"
+    s, lines, docs = source.source(name), source.code(name), ""
     at, ident = s.at if words else None, ""
     mark = state("suspect") if dotted in book.suspects else ""
-    title = f"<code>{s.name}</code>"
+    title = f"<code>{name if name.startswith('naive.') else s.name}</code>"
     if book.homes[dotted] == here:
         ident = f' id="{anchor(dotted)}"'
-        docs = "".join(map(documented, (inspect.getdoc(source.find(dotted)) or "").split("\n\n")))
+        docs = documented(inspect.getdoc(source.find(dotted)) or "")
         docs += "".join(folded("Derivation", markdown(x)) for x in source.derivation([dotted]))
     else:
         lines = [(n, line) for n, line in lines if words and abs(n - s.at) <= 2]
         title = f'<a href="#{anchor(dotted)}">{title}</a>'
-    return f"""<div class="function"{ident}>
+    return f"""<div class="{"function" if lines else "elsewhere"}"{ident}>
 <p class="caption">{title} <span class="place">{s.path}:{s.at}</span> {mark}</p>
 {docs}
 {listing(dotted, lines, at, here, book) if lines else ""}
 </div>"""
 
 
-def documented(text):
-    """A paragraph of a docstring: prose, or an equation."""
-    kind = "equation" if re.search(r"\s[=<]\s|λ", text) and not text[0].isupper() else "prose"
-    return f'<p class="{kind}">{escape(text)}</p>'
+def documented(docstring):
+    """Docstring: its first line, the equation if there is one, arguments."""
+    first, *others = docstring.split("\n\n")
+    is_equation = others and re.match(r"\S+( \S+){0,2} [=←]", others[0])
+    kinds = ["prose", "equation" if is_equation else "prose", *["prose"] * len(others)]
+    texts = zip(kinds, (first, *others), strict=False)
+    return "".join(f'<p class="{kind}">{inline(text)}</p>' for kind, text in texts if text)
 
 
 def listing(dotted, lines, at, here, book):
@@ -234,20 +223,20 @@ def listing(dotted, lines, at, here, book):
 def errors(units, found):
     """Table of the units' largest errors."""
     later = {name for fault in found for name in fault.later}
-    names = [f"{column} ≤ {bound:.0e}" for column, bound in COLUMNS.items()] + ["seconds"]
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("against", *names))
+    heads = [f"{column}<br><i>≤ {bound:.0e}</i>" for column, bound in COLUMNS.items()]
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("", *heads, "seconds"))
     rows = []
     for unit in units:
         word = UNJUDGED if unit.name in later else WRONG if unit.wrong else ""
         of = "by hand" if "by hand" in unit.uses else "text"
         cells = [f'<th scope="row">{escape(unit.title)} <i>{of}</i> {state(word)}</th>']
-        for name, (column, bound) in zip(names, COLUMNS.items(), strict=False):
+        for column, bound in COLUMNS.items():
             error = unit.errors.get(column)
             shown = "" if error is None else f"{error:.0e} {state(WRONG) if error > bound else ''}"
-            cells.append(f'<td data-name="{name}">{shown}</td>')
+            cells.append(f'<td data-name="{column}">{shown}</td>')
         cells.append(f'<td data-name="seconds">{unit.seconds:.1f}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f'<h4>Errors measured</h4><table class="errors"><tr>{head}</tr>{"".join(rows)}</table>'
+    return f'<h4>Errors against</h4>\n<table class="errors"><tr>{heads}</tr>{"".join(rows)}</table>'
 
 
 def described(fault, book):
@@ -265,36 +254,3 @@ def described(fault, book):
 def state(word):
     kind = {WRONG: "wrong", "suspect": "wrong", UNJUDGED: "unjudged"}.get(word, "right")
     return f'<strong class="{kind}">{word.lower()}</strong>' if word else ""
-
-
-def folded(summary, content):
-    return f"<details><summary>{summary}</summary>{content}</details>"
-
-
-def anchor(name):
-    return re.sub(r"\W+", "-", name.replace("§", "sec ")).strip("-").lower()
-
-
-def link(name, text=None):
-    return f'<a href="#{anchor(name)}">{escape(text or name)}</a>'
-
-
-def escape(text):
-    return html.escape(text, quote=True)
-
-
-def inline(text):
-    """Markdown within a line, links as their words."""
-    text = re.sub(r"\[([^][]+)\]\([^()\s]+\)", r"\1", escape(text))
-    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", re.sub(r"`([^`]+)`", r"<code>\1</code>", text))
-
-
-def markdown(text):
-    """Paragraphs, equations that are indented, and code between fences."""
-    blocks = []
-    for n, part in enumerate(re.split(r"^```.*\n", text, flags=re.M)):
-        for block in [part] if n % 2 else re.split(r"\n\s*\n", part.strip("\n")):
-            kind = "code" if n % 2 else "equation" if block.startswith("    ") else "prose"
-            content = inline(block) if kind == "prose" else escape(inspect.cleandoc(block))
-            blocks.append(f'<p class="{kind}">{content}</p>' if block.strip() else "")
-    return "".join(blocks)

@@ -1,0 +1,61 @@
+"""Pieces of HTML: equations as SVG, links, paragraphs of docstrings and of Markdown."""
+
+import html
+import inspect
+import re
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
+
+
+def formula(latex):
+    """LaTeX as SVG paths, cut where it may be broken into lines."""
+    parts = "".join(map(svg, re.split(r"(?<=,)\\quad", latex)))
+    return f'<p class="formula" role="img" aria-label="{escape(latex)}">{parts}</p>'
+
+
+def svg(latex, size=20):
+    path = TextPath((0, 0), f"${latex}$", prop=FontProperties(math_fontfamily="cm", size=size))
+    box, d = path.get_extents(), []
+    for points, code in path.iter_segments(simplify=False):
+        numbers = " ".join(f"{x:.1f}" for x in (points.reshape(-1, 2) * [1, -1]).ravel())
+        d.append("Z" if code == 79 else {1: "M", 2: "L", 3: "Q", 4: "C"}[code] + numbers)
+    x, y, width, height = box.x0 - 1, -box.y1 - 1, box.width + 2, box.height + 2
+    style = f"width:{width / size:.2f}em;vertical-align:{(box.y0 - 1) / size:.2f}em"
+    view = f"{x:.1f} {y:.1f} {width:.1f} {height:.1f}"
+    return (
+        f'<svg aria-hidden="true" viewBox="{view}" style="{style}"><path d="{"".join(d)}"/></svg>'
+    )
+
+
+def folded(summary, content):
+    return f"<details><summary>{summary}</summary>{content}</details>"
+
+
+def anchor(name):
+    return re.sub(r"\W+", "-", name.replace("§", "sec ")).strip("-").lower()
+
+
+def link(name, text=None):
+    return f'<a href="#{anchor(name)}">{escape(text or name)}</a>'
+
+
+def escape(text):
+    return html.escape(text, quote=True)
+
+
+def inline(text):
+    """Markdown within a line, links as their words."""
+    text = re.sub(r"\[([^][]+)\]\([^()\s]+\)", r"\1", escape(text))
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", re.sub(r"`([^`]+)`", r"<code>\1</code>", text))
+
+
+def markdown(text):
+    """Paragraphs, equations that are indented, and code between fences."""
+    blocks = []
+    for n, part in enumerate(re.split(r"^```.*\n", text, flags=re.M)):
+        for block in [part] if n % 2 else re.split(r"\n\s*\n", part.strip("\n")):
+            kind = "code" if n % 2 else "equation" if block.startswith("    ") else "prose"
+            content = inline(block) if kind == "prose" else escape(inspect.cleandoc(block))
+            blocks.append(f'<p class="{kind}">{content}</p>' if block.strip() else "")
+    return "".join(blocks)
