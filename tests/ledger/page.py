@@ -15,6 +15,7 @@ from ledger.report import UNJUDGED, WRONG, status, verdict
 from ledger.rows import ROWS
 from ledger.uses import reach
 
+FORMS = {"Text": "paper.", "By hand": "adjoint.", "Naive restatement": "naive."}
 PARTS = {
     "Eq.": "Equations 1 to 7",
     "A.2": "Losses of the model",
@@ -23,39 +24,11 @@ PARTS = {
     "Alg. 2": "Algorithm 2: encoder with sparse attention",
     "": "Figures and first weights",
 }
+SHORT = 8  # lines of text that may stand on the page twice
 # Backward passes by hand, whose trailing comments are the forward lines that they transpose.
 BACKWARD = re.compile(r"adjoint\..*(_adjoint|mlp_gradient|block_gradient|fit|grad|credit|imagine)$")
 COMMENT = re.compile(r"(.*\S)  # (?!\([A-Z])(.*)")  # those of a shape, "(S, B, H)", stay
-PAGE = Template("""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>The annotated LVGTS</title>
-<style>
-$style</style>
-</head>
-<body>
-<header>
-<h1>The annotated LVGTS</h1>
-<p>Each equation and algorithm line of the paper stands here in up to three forms: as text (in
-<code>autograd.numpy</code>, close to the paper), by hand (the forward and backward pass in NumPy
-that training runs) and as a naive restatement (scalars and loops). To make this page, each was run
-on random problems, and its values and derivatives were held against those of the other forms, of
-the complex step and of central differences. A number is the largest relative error of what is by
-hand, else of the text, against what its column names; above the column's bound a form is
-wrong, and the functions are named in which it can be.</p>
-<p class="verdict $state">$verdict</p>
-</header>
-<nav aria-label="Contents">
-$contents
-</nav>
-<main>
-$body
-</main>
-</body>
-</html>
-""")
+PAGE = Template(Path(__file__).with_suffix(".html").read_text())
 
 
 class Book(NamedTuple):
@@ -80,7 +53,9 @@ def page(measured, found):
         )
         contents.append(f"<h2>{link(PARTS[part])}</h2>\n<ul>\n{links}\n</ul>")
         body.append(f'<h2 id="{anchor(PARTS[part])}">{PARTS[part]}</h2>')
-        body += [whole(name, part, book) for name, home in book.homes.items() if home == part]
+        for form, root in FORMS.items():
+            wholes = [n for n, home in book.homes.items() if home == part and n.startswith(root)]
+            body += functions(form, wholes, part, book)
         body += [section(row, book) for row in rows]
     return PAGE.substitute(
         style=Path(__file__).with_suffix(".css").read_text(),
@@ -136,26 +111,17 @@ def naive_of(row, measured):
     return [name for name in used if name not in below]
 
 
-def whole(name, part, book):
-    """A function at the head of a part."""
-    form = {"adjoint": "By hand", "naive": "Naive restatement"}.get(name.split(".")[0], "Text")
-    return f"<h4>{form}</h4>\n{function(name, part, book)}"
-
-
 def section(row, book):
     """One row: equation and readings beside the code, then errors and tests."""
     names, restated = row.text + row.hand, naive_of(row, book.measured)
     restated += [n for n, h in book.homes.items() if h == row.tag and n not in restated + names]
-    forms = {"Text": row.text, "By hand": row.hand, "Naive restatement": restated}
     notes = [
         f"<p><b>{i}</b> The paper: {inline(paper)}. <b>Here:</b> {inline(here)}.</p>"
         for i, (paper, here) in source.readings(names).items()
     ]
-    code = [
-        f"<h4>{form}</h4>\n" + "\n".join(function(name, row.tag, book) for name in functions)
-        for form, functions in forms.items()
-        if functions
-    ]
+    code = []
+    for form, chosen in zip(FORMS, (row.text, row.hand, restated), strict=True):
+        code += functions(form, chosen, row.tag, book)
     tests = [f"<code>{test}</code>" for test in source.tests_of(names)]
     return f"""<section id="{anchor(row.tag)}">
 <div class="head">
@@ -165,11 +131,16 @@ def section(row, book):
 </div>
 <div class="body">
 {"".join(described(fault, book) for fault in book.found if fault.unit.name in row.units)}
-{"".join(code)}
+{chr(10).join(code)}
 {errors([book.measured[name] for name in row.units if name in book.measured], book.found)}
 {folded(f"Tests that use these functions: {len(tests)}", "<br>".join(tests)) if tests else ""}
 </div>
 </section>"""
+
+
+def functions(form, names, here, book):
+    """Functions of one form below its heading."""
+    return [f"<h4>{form}</h4>", *(function(name, here, book) for name in names)] if names else []
 
 
 def function(name, here, book):
@@ -184,7 +155,10 @@ def function(name, here, book):
         docs = documented(inspect.getdoc(source.find(dotted)) or "")
         docs += "".join(folded("Derivation", markdown(x)) for x in source.derivation([dotted]))
     else:
-        lines = [(n, line) for n, line in lines if words and abs(n - s.at) <= 2]
+        if words:
+            lines = [(n, line) for n, line in lines if abs(n - s.at) <= 2]
+        elif len(lines) > SHORT or not dotted.startswith("paper."):
+            lines = []
         title = f'<a href="#{anchor(dotted)}">{title}</a>'
     return f"""<div class="{"function" if lines else "elsewhere"}"{ident}>
 <p class="caption">{title} <span class="place">{s.path}:{s.at}</span> {mark}</p>
@@ -232,7 +206,11 @@ def errors(units, found):
         cells = [f'<th scope="row">{escape(unit.title)} <i>{of}</i> {state(word)}</th>']
         for column, bound in COLUMNS.items():
             error = unit.errors.get(column)
-            shown = "" if error is None else f"{error:.0e} {state(WRONG) if error > bound else ''}"
+            shown = (
+                ""
+                if error is None
+                else f"{error:{'.0e' if error else 'g'}} {state(WRONG) if error > bound else ''}"
+            )
             cells.append(f'<td data-name="{column}">{shown}</td>')
         cells.append(f'<td data-name="seconds">{unit.seconds:.1f}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
