@@ -15,7 +15,9 @@ def formula(latex):
 
 
 def svg(latex, size=20):
-    latex = re.sub(r"((?:\\sum|\\prod)(?:[_^](?:\w|\{.*?\}))+)", r"\1\\,", latex)
+    latex = re.sub(r"((?:\\sum|\\prod)(?:[_^](?:\w|\{.*?\}))+)", r"\1\\,", latex).replace(
+        "frac", "dfrac"
+    )
     path = TextPath((0, 0), f"${latex}$", prop=FontProperties(math_fontfamily="cm", size=size))
     box, d = path.get_extents(), []
     for points, code in path.iter_segments(simplify=False):

@@ -198,23 +198,25 @@ def errors(units, found):
     """Table of the units' largest errors."""
     later = {name for fault in found for name in fault.later}
     heads = [f"{column}<br><i>≤ {bound:.0e}</i>" for column, bound in COLUMNS.items()]
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("", *heads, "seconds"))
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("formula", *heads, "seconds"))
     rows = []
     for unit in units:
         word = UNJUDGED if unit.name in later else WRONG if unit.wrong else ""
         of = "by hand" if "by hand" in unit.uses else "text"
         cells = [f'<th scope="row">{escape(unit.title)} <i>{of}</i> {state(word)}</th>']
         for column, bound in COLUMNS.items():
-            error = unit.errors.get(column)
-            shown = (
-                ""
-                if error is None
-                else f"{error:{'.0e' if error else 'g'}} {state(WRONG) if error > bound else ''}"
-            )
+            shown = number(unit.errors.get(column), bound)
             cells.append(f'<td data-name="{column}">{shown}</td>')
         cells.append(f'<td data-name="seconds">{unit.seconds:.1f}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return f'<h4>Errors against</h4>\n<table class="errors"><tr>{heads}</tr>{"".join(rows)}</table>'
+
+
+def number(error, bound):
+    """An error, with a word where it is not within its bound."""
+    if error is None:
+        return ""
+    return f"{error:.0e} {'' if error <= bound else state(WRONG)}" if error else "0"
 
 
 def described(fault, book):
