@@ -212,7 +212,7 @@ units: scores, encode_forward
 
 Alg. 2 l. 2 | query
 $ q_t \leftarrow MLP_\psi(o_t a_{t-1}, h_{t-1})
-text: paper.model.encode_step # MLP, paper.nets.mlp, paper.nets.relu, paper.nets.huberized_relu
+text: paper.model.encode_step # mlp(, paper.nets.mlp, paper.nets.relu, paper.nets.huberized_relu
 hand: adjoint.layers.mlp_adjoint, adjoint.layers.mlp_gradient, adjoint.layers.mlp
 units: relu, huberized_relu, mlp, mlp_adjoint, mlp_gradient
 

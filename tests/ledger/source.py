@@ -40,7 +40,9 @@ def source(name):
     f = find(dotted)
     lines, first = inspect.getsourcelines(getattr(f, "fun", f))
     lines = [line.rstrip() for line in lines]
-    at = [n for n, line in enumerate(lines, first) if words and words in line]
+    at = [
+        n for n, line in body(lines, first) if words and words in line and line.lstrip()[0] != "#"
+    ]
     path = Path(inspect.getsourcefile(getattr(f, "fun", f))).relative_to(ROOT)
     return Source(".".join(dotted.split(".")[1:]), str(path), first, lines, at[0] if at else first)
 
@@ -61,12 +63,16 @@ def find(dotted):
 def code(name):
     """(line number, text) of a function without its docstring."""
     s = source(name)
-    tree = ast.parse(textwrap.dedent("\n".join(s.lines)))
-    body = tree.body[0].body
+    return body(s.lines, s.first)
+
+
+def body(lines, first):
+    """(line number, text) of the lines of a function, from number first on, but its docstring."""
+    (f,) = ast.parse(textwrap.dedent("\n".join(lines))).body
     skipped = set()
-    if ast.get_docstring(tree.body[0]) is not None:
-        skipped = set(range(body[0].lineno, body[0].end_lineno + 1))
-    return [(s.first + i - 1, line) for i, line in enumerate(s.lines, 1) if i not in skipped]
+    if ast.get_docstring(f) is not None:
+        skipped = set(range(f.body[0].lineno, f.body[0].end_lineno + 1))
+    return [(first + i - 1, line) for i, line in enumerate(lines, 1) if i not in skipped]
 
 
 def equations(name):
