@@ -40,9 +40,8 @@ def source(name):
     f = find(dotted)
     lines, first = inspect.getsourcelines(getattr(f, "fun", f))
     lines = [line.rstrip() for line in lines]
-    at = [
-        n for n, line in body(lines, first) if words and words in line and line.lstrip()[0] != "#"
-    ]
+    commands = [(n, line) for n, line in body(lines, first) if not line.lstrip().startswith("#")]
+    at = [n for n, line in commands if words and words in line]
     path = Path(inspect.getsourcefile(getattr(f, "fun", f))).relative_to(ROOT)
     return Source(".".join(dotted.split(".")[1:]), str(path), first, lines, at[0] if at else first)
 
