@@ -9,26 +9,31 @@ from matplotlib.textpath import TextPath
 
 
 def formula(latex):
-    """LaTeX as SVG paths, cut where it may be broken into lines."""
-    parts = "".join(map(svg, re.split(r"(?<=,)\\quad", latex)))
-    return f'<p class="formula" role="img" aria-label="{escape(latex)}">{parts}</p>'
+    """LaTeX as SVG paths, one for each piece behind which the line may be broken."""
+    pieces = [""]
+    for piece in re.split(r"(?<=,)\\quad|(?= \+ )", latex):
+        if len(re.findall(r"[([{]", pieces[-1])) == len(re.findall(r"[])}]", pieces[-1])):
+            pieces.append("")
+        pieces[-1] += piece
+    drawn = "\n".join(svg(re.sub(r"^ \+", "{} +", piece)) for piece in pieces if piece)
+    return f'<p class="formula" role="img" aria-label="{escape(latex)}">{drawn}</p>'
 
 
 def svg(latex, size=20):
-    latex = re.sub(r"((?:\\sum|\\prod)(?:[_^](?:\w|\{.*?\}))+)", r"\1\\,", latex).replace(
-        "frac", "dfrac"
-    )
-    path = TextPath((0, 0), f"${latex}$", prop=FontProperties(math_fontfamily="cm", size=size))
-    box, d = path.get_extents(), []
+    """LaTeX as one path, its baseline that of the text around it."""
+    latex = re.sub(r"((?:\\sum|\\prod)(?:[_^](?:\w|\{.*?\}))+)", r"\1\\,", latex)  # a space behind
+    math = f"${latex.replace('frac', 'dfrac')}$"
+    path = TextPath((0, 0), math, prop=FontProperties(math_fontfamily="cm", size=size))
+    box, d = path.get_extents().padded(1), []
     for points, code in path.iter_segments(simplify=False):
         numbers = " ".join(f"{x:.1f}" for x in (points.reshape(-1, 2) * [1, -1]).ravel())
-        d.append("Z" if code == 79 else {1: "M", 2: "L", 3: "Q", 4: "C"}[code] + numbers)
-    x, y, width, height = box.x0 - 1, -box.y1 - 1, box.width + 2, box.height + 2
-    style = f"width:{width / size:.2f}em;vertical-align:{(box.y0 - 1) / size:.2f}em"
-    view = f"{x:.1f} {y:.1f} {width:.1f} {height:.1f}"
-    return (
-        f'<svg aria-hidden="true" viewBox="{view}" style="{style}"><path d="{"".join(d)}"/></svg>'
-    )
+        d.append(
+            "Z" if code == path.CLOSEPOLY else {1: "M", 2: "L", 3: "Q", 4: "C"}[code] + numbers
+        )
+    view = f"{box.x0:.1f} {-box.y1:.1f} {box.width:.1f} {box.height:.1f}"
+    style = f"width:{box.width / size:.2f}em;vertical-align:{box.y0 / size:.2f}em"
+    drawn = f'<path d="{"".join(d)}"/>'
+    return f'<svg aria-hidden="true" viewBox="{view}" style="{style}">{drawn}</svg>'
 
 
 def folded(summary, content):

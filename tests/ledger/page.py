@@ -60,6 +60,7 @@ def page(measured, found):
     return PAGE.substitute(
         style=Path(__file__).with_suffix(".css").read_text(),
         state="wrong" if found else "right",
+        faults="".join(described(fault, book) for fault in found),
         verdict=escape(verdict(measured, found).partition(". ")[0]),
         contents="\n".join(contents),
         body="\n".join(body),
@@ -85,7 +86,8 @@ def homes(measured):
                 found.setdefault(name, row.tag)
         restated |= {name: row.tag for name in naive_of(row, measured) if name not in restated}
     found |= {n: c.most_common(1)[0][0] for n, c in lines.items() if n not in found}
-    texts = {n.split(".")[-1]: home for n, home in found.items() if n.startswith("paper.")}
+    texts = {n.split(".")[-1]: home for n, home in found.items() if not n.startswith("adjoint.")}
+    texts = {n.split("_")[-1]: home for n, home in texts.items()} | texts  # losses, model_losses
     return found | {n: texts.get(n.split(".")[-1], tag) for n, tag in restated.items()}
 
 
@@ -156,7 +158,8 @@ def function(name, here, book):
         docs += "".join(folded("Derivation", markdown(x)) for x in source.derivation([dotted]))
     else:
         if words:
-            lines = [(n, line) for n, line in lines if abs(n - s.at) <= 2]
+            i = [n for n, _ in lines].index(s.at)
+            lines = lines[max(i - 2, 0) : i + 3]
         elif len(lines) > SHORT or not dotted.startswith("paper."):
             lines = []
         title = f'<a href="#{anchor(dotted)}">{title}</a>'
@@ -178,7 +181,7 @@ def documented(docstring):
 
 def listing(dotted, lines, at, here, book):
     """Numbered lines; of a backward pass by hand, beside the forward lines that they transpose."""
-    backward, rows = BACKWARD.match(dotted), []
+    rows, backward = [], BACKWARD.match(dotted) and any(COMMENT.fullmatch(x) for _, x in lines)
     for n, line in lines:
         commented = COMMENT.fullmatch(line) if backward else None
         line, forward = commented.groups() if commented else (line, "")

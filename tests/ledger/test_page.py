@@ -145,6 +145,7 @@ def test_a_planted_bug_turns_its_row_and_names_the_function(monkeypatch, measure
     assert "layers.py:46 suspect" in words(whole(turned, "adjoint.layers.mlp_adjoint"))
     assert "Alg. 2 l. 7 latent not judged" in words(section(turned, "Alg. 2 l. 7"))
     assert "Alg. 2 l. 4 threshold right" in words(section(turned, "Alg. 2 l. 4"))
+    assert "adjoint.layers.mlp_adjoint" in turned.partition("<nav")[0]
     assert "1 wrong" in words(turned)
     assert "suspect" not in words(text)
 
