@@ -27,9 +27,7 @@ def svg(latex, size=20):
     box, d = path.get_extents().padded(1), []
     for points, code in path.iter_segments(simplify=False):
         numbers = " ".join(f"{x:.1f}" for x in (points.reshape(-1, 2) * [1, -1]).ravel())
-        d.append(
-            "Z" if code == path.CLOSEPOLY else {1: "M", 2: "L", 3: "Q", 4: "C"}[code] + numbers
-        )
+        d.append("Z" if code == path.CLOSEPOLY else " MLQC"[code] + numbers)
     view = f"{box.x0:.1f} {-box.y1:.1f} {box.width:.1f} {box.height:.1f}"
     style = f"width:{box.width / size:.2f}em;vertical-align:{box.y0 / size:.2f}em"
     drawn = f'<path d="{"".join(d)}"/>'

@@ -155,7 +155,10 @@ def function(name, here, book):
     if book.homes[dotted] == here:
         ident = f' id="{anchor(dotted)}"'
         docs = documented(inspect.getdoc(source.find(dotted)) or "")
-        docs += "".join(folded("Derivation", markdown(x)) for x in source.derivation([dotted]))
+        docs += "".join(
+            folded("Derivation", markdown(x.partition("\n")[2]))
+            for x in source.derivation([dotted])
+        )
     else:
         if words:
             i = [n for n, _ in lines].index(s.at)
@@ -206,7 +209,7 @@ def errors(units, found):
     for unit in units:
         word = UNJUDGED if unit.name in later else WRONG if unit.wrong else ""
         of = "by hand" if "by hand" in unit.uses else "text"
-        cells = [f'<th scope="row">{escape(unit.title)} <i>{of}</i> {state(word)}</th>']
+        cells = [f'<th scope="row">{inline(unit.title)} <i>{of}</i> {state(word)}</th>']
         for column, bound in COLUMNS.items():
             shown = number(unit.errors.get(column), bound)
             cells.append(f'<td data-name="{column}">{shown}</td>')
@@ -229,7 +232,7 @@ def described(fault, book):
     links = [link(name, name) if name in book.homes else escape(name) for name in suspects]
     listed = "".join(f"<li><code>{escape(message)}</code></li>" for message in list(messages)[:3])
     later = f"<p>{UNJUDGED}, as they use it: {', '.join(fault.later)}</p>" if fault.later else ""
-    return f"""<div class="fault"><p>{state(WRONG)} {escape(fault.unit.title)}</p>
+    return f"""<div class="fault"><p>{state(WRONG)} {inline(fault.unit.title)}</p>
 <p>{" or ".join(fault.unit.wrong)}, in: {", ".join(links)}</p>
 <ul>{listed}</ul>{later}</div>"""
 

@@ -81,7 +81,7 @@ def test_a_row_has_its_equation_functions_readings_errors_and_tests(row, text, m
     for i in source.readings(names):
         assert f"{i} The paper:" in seen
     for unit in (measured[name] for name in row.units):
-        assert " ".join(unit.title.split()) in seen
+        assert " ".join(unit.title.replace("`", " ").split()) in seen
         for column, error in unit.errors.items():
             assert f'<td data-name="{column}">{f"{error:.0e}" if error else "0"} <' in (
                 found.replace("</td>", " </td>").replace("  <", " <")
