@@ -56,6 +56,15 @@ def inline(text):
     return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", re.sub(r"`([^`]+)`", r"<code>\1</code>", text))
 
 
+def documented(docstring):
+    """Docstring: its first line, the equation if there is one, arguments."""
+    first, *others = docstring.split("\n\n")
+    is_equation = others and re.match(r"\S+( \S+){0,2} [=←]", others[0])
+    kinds = ["prose", "equation" if is_equation else "prose", *["prose"] * len(others)]
+    texts = zip(kinds, (first, *others), strict=False)
+    return "".join(f'<p class="{kind}">{inline(text)}</p>' for kind, text in texts if text)
+
+
 def markdown(text):
     """Paragraphs, equations that are indented, and code between fences."""
     blocks = []

@@ -9,7 +9,7 @@ from string import Template
 from typing import NamedTuple
 
 from ledger import source
-from ledger.markup import anchor, escape, folded, formula, inline, link, markdown
+from ledger.markup import anchor, documented, escape, folded, formula, inline, link, markdown
 from ledger.measure import COLUMNS
 from ledger.report import UNJUDGED, WRONG, status, verdict
 from ledger.rows import ROWS
@@ -155,10 +155,8 @@ def function(name, here, book):
     if book.homes[dotted] == here:
         ident = f' id="{anchor(dotted)}"'
         docs = documented(inspect.getdoc(source.find(dotted)) or "")
-        docs += "".join(
-            folded("Derivation", markdown(x.partition("\n")[2]))
-            for x in source.derivation([dotted])
-        )
+        for text in source.derivation([dotted]):
+            docs += folded("Derivation", markdown(text.partition("\n")[2]))
     else:
         if words:
             i = [n for n, _ in lines].index(s.at)
@@ -171,15 +169,6 @@ def function(name, here, book):
 {docs}
 {listing(dotted, lines, at, here, book) if lines else ""}
 </div>"""
-
-
-def documented(docstring):
-    """Docstring: its first line, the equation if there is one, arguments."""
-    first, *others = docstring.split("\n\n")
-    is_equation = others and re.match(r"\S+( \S+){0,2} [=←]", others[0])
-    kinds = ["prose", "equation" if is_equation else "prose", *["prose"] * len(others)]
-    texts = zip(kinds, (first, *others), strict=False)
-    return "".join(f'<p class="{kind}">{inline(text)}</p>' for kind, text in texts if text)
 
 
 def listing(dotted, lines, at, here, book):
