@@ -170,7 +170,7 @@ units: memory_read, attended, replay, replay_forward, replay_adjoint
 Alg. 1 l. 16 | policy
 $ \hat{a}_t \leftarrow \pi_\theta(\hat{h}_t, \eta_t),\quad
       \hat{r}_t \leftarrow r(\hat{h}_t, \hat{a}_t)
-text: paper.imagine.replay # lines 16, paper.model.act, paper.model.policy, paper.model.squash
+text: paper.imagine.replay # line 16, paper.model.act, paper.model.policy, paper.model.squash
 hand: adjoint.policy.replay # line 16, adjoint.policy.replay_adjoint # a_max
 units: squash, policy, act, reward_slopes, replay, replay_forward, replay_adjoint
 
@@ -195,7 +195,7 @@ units: stop_gradient, replay, replay_forward, replay_adjoint
 Alg. 1 l. 22 | memory
 $ M[t+1] \leftarrow \hat{h}_t
 text: paper.imagine.replay # line 22, paper.attention.append
-hand: adjoint.policy.replay_adjoint # store
+hand: adjoint.policy.replay_adjoint # store ==
 units: memory_read, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 24 | policy's step
