@@ -170,7 +170,7 @@ units: memory_read, attended, replay, replay_forward, replay_adjoint
 Alg. 1 l. 16 | policy
 $ \hat{a}_t \leftarrow \pi_\theta(\hat{h}_t, \eta_t),\quad
       \hat{r}_t \leftarrow r(\hat{h}_t, \hat{a}_t)
-text: paper.imagine.replay # lines 16, paper.model.act, paper.model.policy, paper.model.squash
+text: paper.imagine.replay # line 16, paper.model.act, paper.model.policy, paper.model.squash
 hand: adjoint.policy.replay # line 16, adjoint.policy.replay_adjoint # a_max
 units: squash, policy, act, reward_slopes, replay, replay_forward, replay_adjoint
 
@@ -195,7 +195,7 @@ units: stop_gradient, replay, replay_forward, replay_adjoint
 Alg. 1 l. 22 | memory
 $ M[t+1] \leftarrow \hat{h}_t
 text: paper.imagine.replay # line 22, paper.attention.append
-hand: adjoint.policy.replay_adjoint # store
+hand: adjoint.policy.replay_adjoint # store ==
 units: memory_read, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 24 | policy's step
@@ -212,7 +212,7 @@ units: scores, encode_forward
 
 Alg. 2 l. 2 | query
 $ q_t \leftarrow MLP_\psi(o_t a_{t-1}, h_{t-1})
-text: paper.model.encode_step # MLP, paper.nets.mlp, paper.nets.relu, paper.nets.huberized_relu
+text: paper.model.encode_step # mlp(, paper.nets.mlp, paper.nets.relu, paper.nets.huberized_relu
 hand: adjoint.layers.mlp_adjoint, adjoint.layers.mlp_gradient, adjoint.layers.mlp
 units: relu, huberized_relu, mlp, mlp_adjoint, mlp_gradient
 

@@ -4,6 +4,7 @@ import ast
 import functools
 import importlib
 import inspect
+import itertools
 import re
 import textwrap
 from pathlib import Path
@@ -39,17 +40,19 @@ def source(name):
     f = find(dotted)
     lines, first = inspect.getsourcelines(getattr(f, "fun", f))
     lines = [line.rstrip() for line in lines]
-    at = [n for n, line in enumerate(lines, first) if words and words in line]
+    commands = [(n, line) for n, line in body(lines, first) if not line.lstrip().startswith("#")]
+    at = [n for n, line in commands if words and words in line]
     path = Path(inspect.getsourcefile(getattr(f, "fun", f))).relative_to(ROOT)
     return Source(".".join(dotted.split(".")[1:]), str(path), first, lines, at[0] if at else first)
 
 
 def find(dotted):
-    """Function, class or method below lvgts_np of a dotted name."""
+    """Function, class or method of a dotted name below lvgts_np, or of naive."""
     parts = dotted.split(".")
+    package = [] if parts[0] == "naive" else ["lvgts_np"]
     for n in reversed(range(1, len(parts))):
         try:
-            found = importlib.import_module(".".join(["lvgts_np", *parts[:n]]))
+            found = importlib.import_module(".".join(package + parts[:n]))
         except ModuleNotFoundError:
             continue
         return functools.reduce(getattr, parts[n:], found)
@@ -59,12 +62,16 @@ def find(dotted):
 def code(name):
     """(line number, text) of a function without its docstring."""
     s = source(name)
-    tree = ast.parse(textwrap.dedent("\n".join(s.lines)))
-    body = tree.body[0].body
+    return body(s.lines, s.first)
+
+
+def body(lines, first):
+    """(line number, text) of the lines of a function, from number first on, but its docstring."""
+    (f,) = ast.parse(textwrap.dedent("\n".join(lines))).body
     skipped = set()
-    if ast.get_docstring(tree.body[0]) is not None:
-        skipped = set(range(body[0].lineno, body[0].end_lineno + 1))
-    return [(s.first + i - 1, line) for i, line in enumerate(s.lines, 1) if i not in skipped]
+    if ast.get_docstring(f) is not None:
+        skipped = set(range(f.body[0].lineno, f.body[0].end_lineno + 1))
+    return [(first + i - 1, line) for i, line in enumerate(lines, 1) if i not in skipped]
 
 
 def equations(name):
@@ -75,8 +82,18 @@ def equations(name):
 
 def readings(names):
     """Rows of docs/differences.md that the sources of these functions name, id -> (paper, here)."""
-    ids = {i for name in names for line in source(name).lines for i in READING.findall(line)}
+    ids = {i for name in names for line in governed(name) for i in READING.findall(line)}
     return {i: row for i, row in differences().items() if i in ids}
+
+
+def governed(name):
+    """Lines of a function, or the line that is meant and the comment right above it."""
+    s = source(name)
+    last = s.at - s.first
+    if last == 0:
+        return s.lines
+    above = itertools.takewhile(lambda line: line.lstrip().startswith("#"), s.lines[last - 1 :: -1])
+    return [*above, s.lines[last]]
 
 
 @functools.cache
@@ -99,29 +116,71 @@ def read(path):
 
 @functools.cache
 def tests_by_name():
-    """Names that each test uses, itself or through helpers of its file: "path::test" -> set."""
+    """What each test uses of the package, itself or through its file: "path::test" -> names."""
     found = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        functions = {n.name: n for n in ast.parse(path.read_text()).body if hasattr(n, "name")}
-        for name in functions:
+        tree = ast.parse(path.read_text())
+        imports, defined = imported(tree), defined_in(tree)
+        for name in defined:
             if name.startswith("test_"):
-                found[f"{path.relative_to(ROOT)}::{name}"] = names_used(name, functions)
+                found[f"{path.relative_to(ROOT)}::{name}"] = used(name, imports, defined, {name})
     return found
 
 
-def names_used(name, functions, seen=None):
-    """Names and attributes in a function, and in those of the same file that it uses."""
-    seen = {name} if seen is None else seen
-    for node in ast.walk(functions[name]):
-        n = getattr(node, "id", getattr(node, "attr", None))
-        if n is not None and n not in seen:
+def imported(tree):
+    """Objects and modules of the package that a file imports, by their names there."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] == "lvgts_np":
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+                found[alias.asname or alias.name] = getattr(module, alias.name)
+    return found
+
+
+def defined_in(tree):
+    """Functions, classes and variables of a file, name -> statement."""
+    found = {node.name: node for node in tree.body if hasattr(node, "name")}
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
+    return found | {x.id: node for node in assigned for x in node.targets if hasattr(x, "id")}
+
+
+def used(name, imports, defined, seen):
+    """Full names of what a definition of a file, and those that it uses, take from the package.
+
+    An attribute of anything else, such as an instance, is given as ".name".
+    """
+    found = set()
+    for node in ast.walk(defined[name]):
+        x = resolve(node, imports)
+        if x is not None or isinstance(node, ast.Attribute):
+            found.add(f".{node.attr}" if x is None else full_name(x))
+        n = getattr(node, "id", getattr(node, "arg", None))  # an argument may be a fixture
+        if n in defined and n not in seen:
             seen.add(n)
-            if n in functions:
-                names_used(n, functions, seen)
-    return seen
+            found |= used(n, imports, defined, seen)
+    return found
+
+
+def resolve(node, imports):
+    """Object of the package that a name, or a dotted name, of a file stands for, or None."""
+    if isinstance(node, ast.Attribute):
+        return getattr(resolve(node.value, imports), node.attr, None)
+    return imports.get(node.id) if isinstance(node, ast.Name) else None
+
+
+def full_name(x):
+    x = getattr(x, "fun", x)  # behind an operation of autograd
+    return f"{getattr(x, '__module__', '')}.{getattr(x, '__qualname__', '')}"
 
 
 def tests_of(names):
-    """Tests that use one of these functions by name."""
-    wanted = {name.partition(" # ")[0].split(".")[-1] for name in names}
-    return [test for test, used in tests_by_name().items() if wanted & used]
+    """Tests that use one of these functions by name; of a method, its name and its class."""
+    wanted = []
+    for name in names:
+        module, *qualname = full_name(find(name.partition(" # ")[0])).rsplit(".", 1)
+        is_method = module.split(".")[-1][0].isupper()
+        wanted.append({module, "." + qualname[0]} if is_method else {f"{module}.{qualname[0]}"})
+    return [t for t, found in tests_by_name().items() if any(each <= found for each in wanted)]
