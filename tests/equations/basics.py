@@ -22,16 +22,33 @@ from lvgts_np.paper import (
 )
 
 
+def fixed(text, restated):
+    """A fixed number, or several, as text and restated."""
+    return Problem({}, lambda x: onp.array(text()), naive=lambda n, x: onp.array(restated(n)))
+
+
 @unit
-def fixed_numbers(case):
-    """Fixed numbers of the mathematics. [Alg. 2, §3.2]"""
-    return Problem(
-        {},
-        lambda x: onp.array(
-            [constants.MARGIN, constants.SAB_EPS, constants.MIN_NOISE_SCALE, *constants.LOG_STD]
-        ),
-        naive=lambda n, x: onp.array([n.MARGIN, n.SAB_EPS, n.MIN_NOISE_SCALE, *n.LOG_STD]),
-    )
+def margin(case):
+    """Margin of the lowest of at most k scores. [Alg. 2] (M5)"""
+    return fixed(lambda: constants.MARGIN, lambda n: n.MARGIN)
+
+
+@unit
+def sab_eps(case):
+    """Number added to the threshold of the rule "sab". [Alg. 2] (M4)"""
+    return fixed(lambda: constants.SAB_EPS, lambda n: n.SAB_EPS)
+
+
+@unit
+def min_noise_scale(case):
+    """Least scale of the transition's noise. [§3.2] (M9)"""
+    return fixed(lambda: constants.MIN_NOISE_SCALE, lambda n: n.MIN_NOISE_SCALE)
+
+
+@unit
+def log_std(case):
+    """Bounds of the policy's log-std. [Alg. 1, π_θ] (M10)"""
+    return fixed(lambda: constants.LOG_STD, lambda n: n.LOG_STD)
 
 
 @unit

@@ -87,7 +87,7 @@ def test_the_report_links_to_the_tables_behind_it(out):
 
 @needs_browser
 def test_a_browser_shows_the_report_at_both_widths(out, tmp_path):
-    seen = browse(out / "figure2/report.html", tmp_path)
+    seen = browse(out / "figure2/report.html", tmp_path, (420, 1200))
     assert_readable(seen)
     assert all(len(at["images"]) == 6 and min(at["images"]) > 0 for at in seen.values())
 

@@ -51,17 +51,24 @@ def measure(name, cases=CASES):
         for case in cases:
             try:
                 problem = unit(case)
-                uses = used_by(problem)
+                for form, found in used_by(problem).items():
+                    uses[form] = uses.get(form, {}) | found
                 found, votes, _ = compare(problem, name, case.seed)
             except Exception as error:  # of any kind: a formula that fails is wrong
                 raised, message = raised_in(error)
-                found, votes = {}, {"text": [message]}
+                found, votes = {}, dict.fromkeys(uses or ("text",), [message])
             for column, x in found.items():
                 errors[column] = max(errors.get(column, 0.0), x)
             for form, messages in votes.items():
-                wrong.setdefault(form, []).extend(messages)
+                wrong.setdefault(form, []).extend(f"{m} ({switches(case)})" for m in messages)
     title = inspect.getdoc(unit).splitlines()[0]
     return Measured(name, title, errors, wrong, uses, raised, time.perf_counter() - start)
+
+
+def switches(case):
+    """Sizes and switches of a problem that choose a branch, as text."""
+    algo = "LM-SVG" if case.lm_svg else "LVGTS"
+    return f"k = {case.k}, N = {case.N}, {case.rule}, {case.store}, {case.combine}, {algo}"
 
 
 def compare(problem, name, seed, random=False):
@@ -120,9 +127,11 @@ def describe(values):
     if len(set(shapes.values())) > 1:
         return "the value: " + ", ".join(f"{form} {shape}" for form, shape in shapes.items())
     spread = np.max(list(values.values()), axis=0) - np.min(list(values.values()), axis=0)
+    spread = np.where(np.isfinite(spread), spread, np.inf)
     at = np.unravel_index(np.argmax(spread), spread.shape)
+    size = np.max([np.abs(y[np.isfinite(y)]).max(initial=0.0) for y in values.values()])
     each = ", ".join(f"{form} {y[at]:.9g}" for form, y in values.items())
-    n = np.count_nonzero(spread > COLUMNS["text"] * np.max(spread))
+    n = np.count_nonzero(spread > COLUMNS["text"] * size)
     return f"the value: {each} (entry {tuple(map(int, at))}; {n} of {spread.size} differ)"
 
 
@@ -165,10 +174,12 @@ def outvoted(check):
 
 
 def raised_in(error):
-    """Function of paper or adjoint, or of the checks, that raised an exception, and a message."""
+    """Function of paper or adjoint that raised an exception, None for any other; and a message."""
     frames = traceback.extract_tb(error.__traceback__)
     folders = [Path(paper.__file__).parents[1] / name for name in ("paper", "adjoint")]
-    frame = ([f for f in frames if Path(f.filename).parent in folders] or frames)[-1]
-    path = Path(frame.filename)
+    inside = [f for f in frames if Path(f.filename).parent in folders]
+    if not inside:  # what a formula returned was of no use to the check
+        return None, f"what it returns cannot be compared: {error!r}"
+    frame, path = inside[-1], Path(inside[-1].filename)
     name = f"lvgts_np.{path.parent.name}.{path.stem}.{frame.name}"
     return name, f"{path.name}:{frame.lineno}, {frame.name}: {error!r}"

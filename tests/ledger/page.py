@@ -13,7 +13,7 @@ from ledger.markup import anchor, documented, escape, folded, formula, inline, l
 from ledger.measure import COLUMNS
 from ledger.report import UNJUDGED, WRONG, status, verdict
 from ledger.rows import ROWS
-from ledger.uses import reach
+from ledger.uses import naive_of
 
 FORMS = {"Text": "paper.", "By hand": "adjoint.", "Naive restatement": "naive."}
 PARTS = {
@@ -100,17 +100,6 @@ def meant():
             if s.at != s.first:
                 found.setdefault((name.partition(" # ")[0], s.at), []).append(row.tag)
     return found
-
-
-def naive_of(row, measured):
-    """Naive restatements that a row's units use, without those that another of these uses."""
-    used, below = {}, {"naive.seed_of": None}
-    for name in row.units:
-        used |= measured[name].uses.get("naive", {}) if name in measured else {}
-    used = {n: f for n, f in used.items() if inspect.isfunction(f)}
-    for f in used.values():
-        reach(f, below)
-    return [name for name in used if name not in below]
 
 
 def section(row, book):

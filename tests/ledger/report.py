@@ -8,7 +8,7 @@ from equations import UNITS
 from ledger import source
 from ledger.measure import CASES, COLUMNS, measure
 from ledger.rows import ROWS
-from ledger.uses import faults
+from ledger.uses import faults, naive_of
 from lvgts_np.training.config import ConfigError, did_you_mean
 
 HEADER = ("", "", "what", "text", "by hand", "reading", *COLUMNS, "tests", "s")
@@ -30,7 +30,7 @@ def main(tag=None, html=None):
 
         Path(html).write_text(page(measured, found), encoding="utf-8")
     elif tag is not None:
-        print("\n\n".join(equation(row) for row in rows), end="\n\n")
+        print("\n\n".join(equation(row, measured) for row in rows), end="\n\n")
     print(table([HEADER, *(entry(row, measured, found) for row in rows)]))
     print("\n" + verdict(measured, found))
     for fault in found:
@@ -111,8 +111,10 @@ def verdict(measured, found):
 def described(fault):
     """A fault: what each form gives, and the source of what may be wrong."""
     unit = fault.unit
-    forms = " or ".join(form for form in unit.wrong if form != "naive") or "naive restatement"
-    lines = [f"{WRONG} {unit.title}", f"  {forms}, in:"]
+    prefixes = {"text": "paper.", "by hand": "adjoint.", "naive restatement": "naive."}
+    found = [name.removeprefix("lvgts_np.") for name in fault.suspects]
+    forms = [form for form, prefix in prefixes.items() if any(n.startswith(prefix) for n in found)]
+    lines = [f"{WRONG} {unit.title}", f"  {' or '.join(forms)}, in:"]
     lines += [f"  {place(name)}" for name in fault.suspects]
     messages = dict.fromkeys(message for found in unit.wrong.values() for message in found)
     lines += [f"  {message}" for message in list(messages)[:3]]
@@ -141,12 +143,13 @@ def listing(name):
     return [f"{n:5d}  {line}" for n, line in lines]
 
 
-def equation(row):
+def equation(row, measured):
     """An equation: LaTeX, readings, source as text, by hand and restated, derivation, tests."""
     parts = [f"{row.tag}: {row.what}\n  {row.latex}"]
     for i, (paper, here) in source.readings((*row.text, *row.hand)).items():
         parts.append(f"{i}  the paper: {paper}\n    here: {here}")
-    for form, names in (("text", row.text), ("by hand", row.hand)):
+    restated = naive_of(row, measured)
+    for form, names in (("text", row.text), ("by hand", row.hand), ("naive", restated)):
         for name in names:
             at = source.source(name)
             head = f"{form}: {at.name} ({at.place})"

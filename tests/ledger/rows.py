@@ -100,7 +100,7 @@ units: memory_read, replay
 $ \hat{h}_{t+1} = f(\hat{h}_t, \hat{h}_m^{t+1}, a_t)
 text: paper.model.transition, paper.model.noise_scale
 hand: adjoint.policy.replay # line 17
-units: fixed_numbers, clip, predict, transition, replay_forward
+units: min_noise_scale, clip, predict, transition, replay_forward
 
 §4.1 phases | phases
 $ remember\ t < t_1,\quad recall\ t > t_2
@@ -172,7 +172,7 @@ $ \hat{a}_t \leftarrow \pi_\theta(\hat{h}_t, \eta_t),\quad
       \hat{r}_t \leftarrow r(\hat{h}_t, \hat{a}_t)
 text: paper.imagine.replay # line 16, paper.model.act, paper.model.policy, paper.model.squash
 hand: adjoint.policy.replay # line 16, adjoint.policy.replay_adjoint # a_max
-units: squash, policy, act, reward_slopes, replay, replay_forward, replay_adjoint
+units: squash, log_std, policy, act, reward_slopes, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 17 | transition
 $ \hat{h}_{t+1} \leftarrow f(\hat{h}_t, h_m, \hat{a}_t, \xi)
@@ -226,7 +226,7 @@ Alg. 2 l. 4 | threshold
 $ attn_k \leftarrow sorted(attn_w)[k+1]
 text: paper.attention.topk_weights # rule == , paper.attention.pick
 hand: adjoint.layers.largest
-units: fixed_numbers, topk_weights, read, read_adjoint
+units: margin, sab_eps, topk_weights, read, read_adjoint
 
 Alg. 2 l. 5 | sparse weights
 $ attn_k \leftarrow ReLU(attn_w - attn_k)

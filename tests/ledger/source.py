@@ -37,13 +37,31 @@ def source(name):
     Where no line has the words, as when it was changed, the function as a whole is meant.
     """
     dotted, _, words = name.partition(" # ")
-    f = find(dotted)
-    lines, first = inspect.getsourcelines(getattr(f, "fun", f))
-    lines = [line.rstrip() for line in lines]
+    path, lines, first = located(dotted)
     commands = [(n, line) for n, line in body(lines, first) if not line.lstrip().startswith("#")]
     at = [n for n, line in commands if words and words in line]
-    path = Path(inspect.getsourcefile(getattr(f, "fun", f))).relative_to(ROOT)
-    return Source(".".join(dotted.split(".")[1:]), str(path), first, lines, at[0] if at else first)
+    short = ".".join(dotted.split(".")[1:])
+    return Source(short, str(path.relative_to(ROOT)), first, lines, at[0] if at else first)
+
+
+def located(dotted):
+    """File, lines and number of the first line of a function, class or fixed number.
+
+    To an operation of autograd belongs what stands between it and its derivative, a `defvjp`.
+    """
+    f, (module, _, name) = find(dotted), dotted.rpartition(".")
+    if not callable(f):
+        path = Path(find(module).__file__)
+        numbered = enumerate(path.read_text().splitlines(), 1)
+        ((first, line),) = [(n, x) for n, x in numbered if re.match(rf"{name}\b.* = ", x)]
+        return path, [line], first
+    lines, first = inspect.getsourcelines(getattr(f, "fun", f))
+    path, lines = Path(inspect.getsourcefile(getattr(f, "fun", f))), [x.rstrip() for x in lines]
+    if hasattr(f, "fun"):
+        rest = path.read_text().splitlines()[first + len(lines) - 1 :]
+        ends = [n for n, line in enumerate(rest, 1) if line.startswith(f"defvjp({name},")]
+        lines += rest[: ends[0]] if ends else []
+    return path, lines, first
 
 
 def find(dotted):
@@ -67,9 +85,9 @@ def code(name):
 
 def body(lines, first):
     """(line number, text) of the lines of a function, from number first on, but its docstring."""
-    (f,) = ast.parse(textwrap.dedent("\n".join(lines))).body
+    f = ast.parse(textwrap.dedent("\n".join(lines))).body[0]
     skipped = set()
-    if ast.get_docstring(f) is not None:
+    if hasattr(f, "body") and ast.get_docstring(f) is not None:
         skipped = set(range(f.body[0].lineno, f.body[0].end_lineno + 1))
     return [(first + i - 1, line) for i, line in enumerate(lines, 1) if i not in skipped]
 

@@ -5,6 +5,7 @@ used; units that use one of these are not judged.
 """
 
 import dis
+import inspect
 from types import ModuleType
 from typing import NamedTuple
 
@@ -59,7 +60,7 @@ def suspects(unit, own):
     found = {}
     for form in forms:
         found |= own.get(form) or unit.uses.get(form, {})
-    return found
+    return {n: f for n, f in found.items() if not isinstance(f, type)} or found
 
 
 def used_by(problem):
@@ -75,6 +76,17 @@ def used_by(problem):
     return {
         form: {n: f for n, f in found.items() if n.startswith(mine)} for form, found in uses.items()
     }
+
+
+def naive_of(row, measured):
+    """Naive restatements that a row's units use, without those that another of these uses."""
+    used, below = {}, {"naive.seed_of": None}
+    for name in row.units:
+        used |= measured[name].uses.get("naive", {}) if name in measured else {}
+    used = {n: f for n, f in used.items() if inspect.isfunction(f)}
+    for f in used.values():
+        reach(f, below)
+    return [name for name in used if name not in below]
 
 
 def reach(f, found, handed=None):
