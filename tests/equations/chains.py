@@ -8,16 +8,23 @@ from equations.problem import (
     flat,
     unit,
 )
+from lvgts_np.check.oracles import COMPLEX_STEP
 from lvgts_np.paper import (
     model,
     value_gradients,
 )
 
 
-def chain(case):
-    """Policy, reward and transition of a nonlinear deterministic chain, and its first state."""
-    rng, D, A = case.rng, case.H, case.A
-    P, Q, R, p, q = (rng.standard_normal(n) for n in ((D, A), (D, D), (A, D), D, A))
+def jacobian(f, x):
+    """∂f/∂x of f(x) (m,) or a number, by one complex step a column."""
+    columns = [onp.imag(f(x + 1j * COMPLEX_STEP * e)) for e in onp.eye(len(x))]
+    return onp.stack(columns, axis=-1) / COMPLEX_STEP
+
+
+def random_chain(rng, D, A, scale):
+    """A nonlinear policy, reward and transition."""
+    P, Q, R = (scale * rng.standard_normal(shape) for shape in ((D, A), (D, D), (A, D)))
+    p, q = rng.standard_normal(D), rng.standard_normal(A)
 
     def pi(s):
         return np.sin(np.matmul(s, P)) + np.cos(np.sum(s))
@@ -28,33 +35,41 @@ def chain(case):
     def f(s, a):
         return np.sin(np.matmul(s, Q) + np.matmul(a, R)) + 0.5 * s * np.cos(np.sum(a))
 
-    return pi, r, f, rng.standard_normal(D)
+    return pi, r, f
 
 
-def local_derivatives(pi, r, f, s, T):
-    """One `Local` a step, by the complex step."""
-
-    def jacobian(f, x):
-        return onp.stack([onp.imag(f(x + 1e-20j * e)) for e in onp.eye(len(x))], axis=-1) / 1e-20
-
-    local = []
+def locals_along(pi, r, f, s, T):
+    """Local derivatives of T steps from s, by the complex step, and the states."""
+    local, states = [], []
     for _ in range(T):
         a = pi(s)
-        both = [
-            jacobian(g, x)
-            for y in (r, f)
-            for g, x in ((lambda s, y=y, a=a: y(s, a), s), (lambda a, y=y, s=s: y(s, a), a))
-        ]
-        local.append(value_gradients.Local(*both, jacobian(pi, s)))
+        local.append(
+            value_gradients.Local(
+                dr_ds=jacobian(lambda s, a=a: r(s, a), s),
+                dr_da=jacobian(lambda a, s=s: r(s, a), a),
+                ds_ds=jacobian(lambda s, a=a: f(s, a), s),
+                ds_da=jacobian(lambda a, s=s: f(s, a), a),
+                da_ds=jacobian(pi, s),
+            )
+        )
+        states.append(s)
         s = f(s, a)
-    return local
+    return local, states
+
+
+def chain(case):
+    """A random chain, its first state, and its local derivatives."""
+    rng = case.rng
+    parts = random_chain(rng, case.H, case.A, 1.0)
+    s = rng.standard_normal(case.H)
+    return parts, s, locals_along(*parts, s, case.T)[0]
 
 
 @unit
 def n_step_value(case):
     """n-step value, and the truncated value gradient as its derivative. [A.1, Eq. 4, Eq. 6]"""
-    pi, r, f, s = chain(case)
-    n, local = case.N, local_derivatives(pi, r, f, s, case.T)
+    (pi, r, f), s, local = chain(case)
+    n = case.N
 
     def hand(x, c):
         return None, {"s": c * value_gradients.truncated_value_gradient(local, 0, n)}
@@ -71,7 +86,7 @@ def n_step_value(case):
 @unit
 def truncated_value_gradient(case):
     """n-truncated value gradient, by recursion and as a sum of products. [A.1, Eq. 4, Eq. 5]"""
-    local, n = local_derivatives(*chain(case), case.T), case.N
+    (_, _, local), n = chain(case), case.N
     steps = [
         (step.dr_ds + step.dr_da @ step.da_ds, step.ds_ds + step.ds_da @ step.da_ds)
         for step in local

@@ -1,58 +1,15 @@
 """Appendix A.1: truncating a value gradient, shortening its horizon, and what Algorithm 1 does."""
 
-import autograd.numpy as np
 import numpy as onp
 from draws import A_MAX, Case, cases, random_replay
+from equations.chains import jacobian, locals_along, random_chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvgts_np.check.oracles import COMPLEX_STEP
 from lvgts_np.check.strategies import seeds
 from lvgts_np.paper import credit, imagine, model, value_gradients
 from lvgts_np.paper.autodiff import value_and_grad
 from lvgts_np.paper.value_gradients import Local
-
-
-def jacobian(f, x):
-    """∂f/∂x of f(x) (m,) or a number, by one complex step a column."""
-    columns = [onp.imag(f(x + 1j * COMPLEX_STEP * e)) for e in onp.eye(len(x))]
-    return onp.stack(columns, axis=-1) / COMPLEX_STEP
-
-
-def random_chain(rng, D, A, scale):
-    """A nonlinear policy, reward and transition."""
-    P, Q, R = (scale * rng.standard_normal(shape) for shape in ((D, A), (D, D), (A, D)))
-    p, q = rng.standard_normal(D), rng.standard_normal(A)
-
-    def pi(s):
-        return np.sin(np.matmul(s, P)) + np.cos(np.sum(s))
-
-    def r(s, a):
-        return np.sum(p * s) * np.sum(q * a) + np.sum(np.cos(s)) - np.sum(a * a)
-
-    def f(s, a):
-        return np.sin(np.matmul(s, Q) + np.matmul(a, R)) + 0.5 * s * np.cos(np.sum(a))
-
-    return pi, r, f
-
-
-def locals_along(pi, r, f, s, T):
-    """Local derivatives of T steps from s, by the complex step, and the states."""
-    local, states = [], []
-    for _ in range(T):
-        a = pi(s)
-        local.append(
-            Local(
-                dr_ds=jacobian(lambda s, a=a: r(s, a), s),
-                dr_da=jacobian(lambda a, s=s: r(s, a), a),
-                ds_ds=jacobian(lambda s, a=a: f(s, a), s),
-                ds_da=jacobian(lambda a, s=s: f(s, a), a),
-                da_ds=jacobian(pi, s),
-            )
-        )
-        states.append(s)
-        s = f(s, a)
-    return local, states
 
 
 def sum_of_products(local, i, n):
