@@ -62,22 +62,54 @@ def scores(case):
     )
 
 
+def remembered(case):
+    """Latents h_i (M, S, B, H), and attention to them."""
+    w, h = drawn(case, case.T, case.T * case.H)
+    return {"w": w, "h": onp.swapaxes(by_time(h, case.H), 0, 1)}
+
+
+def memory_of(h):
+    """Memory (S, B, M, H), one latent at a time."""
+    memory = None
+    for h_i in h:
+        memory = attention.append(memory, h_i)
+    return memory
+
+
+@unit
+def memory(case):
+    """Memory. [Alg. 1, lines 11, 22]   M[t+1] = ĥ_{t+1}"""
+    x = remembered(case)
+    return Problem(
+        {"h": x["h"]},
+        lambda x: np.reshape(memory_of(x["h"]), (case.S, case.B, -1)),
+        naive=lambda n, x: scalars(n, lambda _, h: h, {}, x["h"]),
+    )
+
+
 @unit
 def memory_read(case):
-    """Memory read. [Alg. 1, Alg. 2, §3.1]   h_m = Σ_i w_i h_i,   for LM-SVG h_m = 0"""
-    w, h = drawn(case, case.T, case.T * case.H)
+    """Memory read. [Alg. 1, line 15; Alg. 2]   h_m = Σ_i w_i h_i"""
+    return Problem(
+        remembered(case),
+        lambda x: attention.read(x["w"], memory_of(x["h"])),
+        naive=lambda n, x: scalars(n, lambda _, w, h: n.read(w, h), {}, x["w"], x["h"]),
+    )
+
+
+@unit
+def transition_read(case):
+    """Memory read of the transition. [§3.1, §3.2]   LVGTS: h_m = Σ_i w_i h_i,   LM-SVG: h_m = 0"""
+    x = remembered(case)
 
     def text(x):
-        memory = None
-        for h_i in x["h"]:
-            memory = attention.append(memory, h_i)
         reads = [imagine.transition_read(shortcut) for shortcut in (True, False)]
-        return joined([read(x["w"], memory) for read in reads])
+        return joined([read(x["w"], memory_of(x["h"])) for read in reads])
 
     def naive(n, x):
         return scalars(n, lambda _, w, h: [n.read(w, h), [0.0] * case.H], {}, x["w"], x["h"])
 
-    return Problem({"w": w, "h": onp.swapaxes(by_time(h, case.H), 0, 1)}, text, naive=naive)
+    return Problem(x, text, naive=naive)
 
 
 def reading(case):

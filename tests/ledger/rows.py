@@ -94,7 +94,7 @@ units: model_losses, fit
 $ \hat{h}_{t+1} = f(\hat{h}_t, 0, a_t)
 text: paper.attention.read_nothing
 hand: adjoint.policy.imagine # if shortcut
-units: memory_read, replay
+units: transition_read, replay
 
 §3.2 | LVGTS's transition
 $ \hat{h}_{t+1} = f(\hat{h}_t, \hat{h}_m^{t+1}, a_t)
@@ -142,7 +142,7 @@ units: replay, replay_forward, replay_adjoint
 Alg. 1 l. 11 | first memory
 $ M[1] \leftarrow \hat{h}_1
 text: paper.imagine.replay # line 11
-units: replay, replay_forward, replay_adjoint
+units: memory, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 12 | return
 $ G \leftarrow 0
@@ -165,7 +165,7 @@ Alg. 1 l. 15 | memory read: the temporal shortcut
 $ h_m \leftarrow \sum_i w_t[i] M[i]
 text: paper.imagine.replay # line 15, paper.attention.read, paper.imagine.transition_read
 hand: adjoint.policy.replay_adjoint # shortcut, adjoint.policy.attended
-units: memory_read, attended, replay, replay_forward, replay_adjoint
+units: memory_read, transition_read, attended, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 16 | policy
 $ \hat{a}_t \leftarrow \pi_\theta(\hat{h}_t, \eta_t),\quad
@@ -196,7 +196,7 @@ Alg. 1 l. 22 | memory
 $ M[t+1] \leftarrow \hat{h}_t
 text: paper.imagine.replay # line 22, paper.attention.append
 hand: adjoint.policy.replay_adjoint # store ==
-units: memory_read, replay, replay_forward, replay_adjoint
+units: transition_read, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 24 | policy's step
 $ \mathrm{Update}\ \pi_\theta\ \mathrm{using}\ \nabla_\theta G
@@ -238,7 +238,7 @@ Alg. 2 l. 6 | memory read
 $ h_m \leftarrow \sum_i attn_k[i]\, h_i\ /\ \sum_i attn_k[i]
 text: paper.attention.read
 hand: adjoint.layers.read_adjoint, adjoint.layers.read
-units: memory_read, read, read_adjoint
+units: memory, read, read_adjoint
 
 Alg. 2 l. 7 | latent
 $ h_t \leftarrow \tanh(q_t + MLP(q_t, h_m))
