@@ -196,7 +196,7 @@ Alg. 1 l. 22 | memory
 $ M[t+1] \leftarrow \hat{h}_t
 text: paper.imagine.replay # line 22, paper.attention.append
 hand: adjoint.policy.replay_adjoint # store ==
-units: transition_read, replay, replay_forward, replay_adjoint
+units: memory, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 24 | policy's step
 $ \mathrm{Update}\ \pi_\theta\ \mathrm{using}\ \nabla_\theta G
@@ -238,7 +238,7 @@ Alg. 2 l. 6 | memory read
 $ h_m \leftarrow \sum_i attn_k[i]\, h_i\ /\ \sum_i attn_k[i]
 text: paper.attention.read
 hand: adjoint.layers.read_adjoint, adjoint.layers.read
-units: memory, read, read_adjoint
+units: memory_read, read, read_adjoint
 
 Alg. 2 l. 7 | latent
 $ h_t \leftarrow \tanh(q_t + MLP(q_t, h_m))
