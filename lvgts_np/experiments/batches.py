@@ -1,22 +1,36 @@
 """Training of a batch of seeds on disk: logs, checkpoints, diagnostics, summaries."""
 
-import os
+import math
 import time
 
 import numpy as np
 
 from lvgts_np.experiments.diagnostics import write_diagnostics
-from lvgts_np.experiments.run_directory import LOGS, clear, locked, look
+from lvgts_np.experiments.run_directory import PREVIOUS, clear, locked, look, resumable
 from lvgts_np.experiments.versions import versions
 from lvgts_np.tasks import bounds
 from lvgts_np.training import checkpoint, config_file
-from lvgts_np.training.files import append_rows, load_arrays, read_table, save_arrays, write_json
+from lvgts_np.training.checkpoint import LOGS, TABLES
+from lvgts_np.training.files import (
+    MAX_TABLE,
+    Log,
+    arrays,
+    as_csv,
+    as_json,
+    digest_of,
+    keep,
+    read_bytes,
+    save_arrays,
+    sync,
+    write_json,
+)  # fmt: skip
 from lvgts_np.training.trainer import LOSSES, Trainer
 
 LOG = (
     "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
     "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
 )  # fmt: skip
+WAIT = 0.005  # share of the time that the rows wait for the disk
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
@@ -53,64 +67,101 @@ def train_together(config, seeds, directory, advance):
     Each row of the log leaves a checkpoint. Where a seed freezes it ends, as it would have alone;
     the others are left to resume without it.
     """
-    paths = [directory / f"seed_{seed}" for seed in seeds]
-    trainer = begin(config, paths, seeds)
+    trainer, files = begin(config, [directory / f"seed_{seed}" for seed in seeds], seeds)
     start = time.perf_counter() - sum(trainer.seconds.values())
     while trainer.iteration < config.iterations and not trainer.frozen:
         trainer.iterate()
         if trainer.due:
-            log(trainer, paths)
+            files.log(trainer)
         advance(steps(config, 1))
-    for s, path in enumerate(paths):
-        save(trainer, s, path)  # where a seed froze there may be no row
+    for s in range(len(seeds)):  # where a seed froze there may be no row
+        files.save(s, checkpoint.state_of(trainer, s))
     ended = list(trainer.frozen or range(len(seeds)))
-    finish(checkpoint.select(trainer, ended), [paths[s] for s in ended], start)
+    files.finish(checkpoint.select(trainer, ended), ended, start)
 
 
 def begin(config, paths, seeds):
-    """Trainer of the seeds with these run directories, new or from their checkpoints."""
-    if (paths[0] / "checkpoint.npz").is_file():
-        saved = [load_arrays(path / "checkpoint.npz") for path in paths]
-        for path, state in zip(paths, saved, strict=True):
-            for name, length in state["logs"].items():
-                os.truncate(path / name, length)  # a row that came after the checkpoint comes again
-        return checkpoint.restore(config, saved)
-    trainer = Trainer(config, seeds)
-    for path in paths:
-        config_file.save(config, path / "config.json")
-        write_json(path / "versions.json", versions())
-        append_rows(path / "log.csv", LOG)
-        append_rows(path / "timing.csv", ("iteration", *trainer.seconds))
-    return trainer
+    """Trainer of the seeds with these run directories, new or from their checkpoints; its files."""
+    found = [resumable(config, seed, path) for seed, path in zip(seeds, paths, strict=True)]
+    if found[0][0]:
+        trainer = checkpoint.restore(config, [state for state, _ in found])
+        contents = [contents for _, contents in found]
+    else:
+        trainer = Trainer(config, seeds)
+        headers = {"log.csv": LOG, "timing.csv": ("iteration", *trainer.seconds)}
+        contents = [{name: as_csv(header) for name, header in headers.items()} for _ in paths]
+        for path in paths:
+            config_file.save(config, path / "config.json")
+            write_json(path / "versions.json", versions(), synced=True)
+    return trainer, Files(paths, contents)
 
 
-def log(trainer, paths):
-    """Evaluate; of every seed that is not frozen a row in log.csv and timing.csv, a checkpoint."""
-    row = trainer.evaluate()
-    for s, path in enumerate(paths):
-        if s not in trainer.frozen:
-            append_rows(path / "log.csv", [row[name][s] for name in LOG])
-            append_rows(path / "timing.csv", (trainer.iteration, *trainer.seconds.values()))
-            save(trainer, s, path)
+class Files:
+    """Logs and checkpoints of a batch of seeds that learns, by the seeds' positions."""
+
+    def __init__(self, paths, contents):
+        """contents are those of the logs, by name, of each; what is written since goes."""
+        self.paths, self.synced, self.next = paths, [False] * len(paths), -math.inf
+        self.logs = [
+            {name: Log(path / name, content) for name, content in logs.items()}
+            for path, logs in zip(paths, contents, strict=True)
+        ]
+
+    def log(self, trainer):
+        """Evaluate; of every seed that is not frozen a row in its logs, and a checkpoint.
+
+        They are on the disk when this ends, unless that would take more than WAIT of the time; a
+        crash of the machine then costs the rows since. One of the process costs none.
+        """
+        row, start = trainer.evaluate(), time.perf_counter()
+        synced = start >= self.next
+        for s, logs in enumerate(self.logs):
+            if s not in trainer.frozen:
+                logs["log.csv"].append([row[name][s] for name in LOG])
+                logs["timing.csv"].append((trainer.iteration, *trainer.seconds.values()))
+                self.save(s, checkpoint.state_of(trainer, s), synced)
+        if synced:
+            now = time.perf_counter()
+            self.next = now + (now - start) / WAIT
+
+    def save(self, s, state, synced=False, digests=None):
+        """Write a checkpoint with what it vouches for: the logs, and files with these digests."""
+        path, logs = self.paths[s], {name: log.content for name, log in self.logs[s].items()}
+        known = {name: digest_of(content) for name, content in logs.items()} | (digests or {})
+        state |= {"logs": {name: len(x) for name, x in logs.items()}, "digests": known}
+        for name in LOGS if synced else ():
+            sync(path / name)
+        if self.synced[s]:
+            keep(path / "checkpoint.npz", path / PREVIOUS)
+        save_arrays(path / "checkpoint.npz", state, synced)
+        if synced:
+            sync(path)
+        self.synced[s] = synced
+
+    def finish(self, trainer, ended, start):
+        """Write diagnostics and summaries of the seeds that are at their end: complete then."""
+        states = [checkpoint.state_of(trainer, n) for n in range(len(ended))]
+        write_diagnostics(trainer, [self.paths[s] for s in ended])  # which draws episodes
+        wall_s = time.perf_counter() - start
+        for n, s in enumerate(ended):
+            path, log = self.paths[s], self.logs[s]["log.csv"].content
+            result = summary(trainer, n, arrays(log.decode())) | {"wall_s": wall_s}
+            digests = {"summary.json": digest_of(as_json(result))}
+            for name in TABLES:
+                sync(path / name)
+                digests[name] = digest_of(read_bytes(path / name, MAX_TABLE))
+            self.save(s, states[n], True, digests)
+            (path / PREVIOUS).unlink(missing_ok=True)
+            write_json(path / "summary.json", result, synced=True)
+            sync(path)
 
 
-def save(trainer, s, path):
-    """Write the checkpoint of the seed at position s, with the lengths of its logs."""
-    logs = {name: np.array((path / name).stat().st_size) for name in LOGS}
-    save_arrays(path / "checkpoint.npz", checkpoint.state_of(trainer, s) | {"logs": logs})
+def summary(trainer, s, rows):
+    """Final numbers of a seed, means over its last evaluations (None without one), and bounds.
 
-
-def finish(trainer, paths, start):
-    """Write diagnostics and summaries of seeds that are at their end: they are complete then."""
-    write_diagnostics(trainer, paths)
-    wall_s = time.perf_counter() - start
-    for s, path in enumerate(paths):
-        write_json(path / "summary.json", summary(trainer, s, path) | {"wall_s": wall_s})
-
-
-def summary(trainer, s, path):
-    """Final numbers of a seed, means over its last evaluations (None without one), and bounds."""
-    config, task, rows = trainer.config, trainer.task, read_table(path / "log.csv")
+    rows are the columns of its log.
+    """
+    config, task = trainer.config, trainer.task
     last = max(1, round(FINAL * len(rows.get("iteration", ()))))
     final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in LOG}
     return {

@@ -1,13 +1,28 @@
 """Run directories read back: configs, summaries and tables of seeds."""
 
+import functools
 import json
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from lvgts_np.training.files import read_json, read_table
+from lvgts_np.training import checkpoint
+from lvgts_np.training.config import FIELDS, Config
+from lvgts_np.training.files import MAX_TABLE, arrays, read
 
-TABLES = ("log", "attention", "credit", "episode")
+TABLES = {  # by name: steps, which rise, and values that are read
+    "log": (("iteration", "episodes"), ("eval_return_recall",)),
+    "attention": (("t", "i"), ("weight",)),
+    "credit": (("j", "i"), ("mean", "rms")),
+    "episode": (("t",), ("o_m", "a", "r_recall", "r_distractor", "r_hat", "o_0")),
+}
+BOUNDS = ("floor_return", "myopic_return", "max_return")
+FINALS = (
+    "final_eval_return_recall", "final_eval_return_total", "attention_remember", "credit_early",
+    "credit_recall",
+)  # fmt: skip
+SUMMARY = ("task", "algo", "seed", "episodes", *BOUNDS, *FINALS, "frozen", "wall_s")
 
 
 class Seed(NamedTuple):
@@ -25,13 +40,91 @@ def read_seeds(directory, seeds):
 
 
 def read_seed(path):
-    """Seed of a run directory seed_<s>."""
-    files = [path / f"{name}.csv" for name in TABLES]
-    tables = {file.stem: read_table(file) for file in files if file.is_file()}
-    config, summary = read_json(path / "config.json"), path / "summary.json"
-    summary = read_json(summary) if summary.is_file() else {}
-    tables = {name: table for name, table in tables.items() if table}
-    return Seed(int(path.name[5:]), config, summary, tables)
+    """Seed of a run directory seed_<s>; ValueError names a file that is damaged.
+
+    What the run vouched for in checkpoint.npz must be as it was written.
+    """
+    number, tables, summary = int(path.name[5:]), {}, {}
+    complete = (path / "summary.json").is_file()
+    known, config = vouched(path, complete), read(path / "config.json", parse_config)
+    if complete:
+        file = path / "summary.json"
+        summary = read(file, lambda text: parse_summary(text, number, config), known=known(file))
+    for stem in TABLES:
+        if (file := path / f"{stem}.csv").is_file():
+            parse = functools.partial(parse_table, stem, config)
+            tables[stem] = read(file, parse, MAX_TABLE, known(file))
+    return Seed(number, config, summary, {stem: table for stem, table in tables.items() if table})
+
+
+def read_complete(path):
+    """Seed of a run that is complete; ValueError where its summary lacks something too."""
+    seed, file = read_seed(path), path / "credit_episodes.csv"
+    if missing := set(SUMMARY) - seed.summary.keys():
+        raise ValueError(f"{path / 'summary.json'}: damaged, no {min(missing)}")
+    if file.is_file():
+        read(file, str, MAX_TABLE, vouched(path, True)(file))
+    return seed
+
+
+def vouched(path, complete):
+    """Function of a file of a run directory: what `read` takes as known of it."""
+    file = path / "checkpoint.npz"
+    try:
+        head = checkpoint.texts(file) if file.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{file}: damaged, {error}") from error
+
+    def known(file):
+        digest, length = (head.get(group, {}).get(file.name) for group in ("digests", "logs"))
+        whole = complete or length is None  # a log may have grown since
+        return None if digest is None else (None if whole else int(length), str(digest))
+
+    return known
+
+
+def parse_config(text):
+    """Fields of a config.json; ValueError where one cannot be. Earlier versions have others."""
+    if not isinstance(fields := json.loads(text), dict):
+        raise ValueError("no object of fields")
+    Config().replace(**{name: x for name, x in fields.items() if name in FIELDS})
+    return fields
+
+
+def parse_summary(text, number, config):
+    """Fields of the summary.json of this seed and config; ValueError where one cannot be."""
+    if not isinstance(fields := json.loads(text), dict):
+        raise ValueError("no object of fields")
+    frozen = fields.get("frozen")
+    due = {"seed": number, "task": config.get("task"), "algo": config.get("algo")}
+    for name, x in fields.items():
+        is_number = type(x) in (int, float)
+        fit = {
+            **{name: x == value for name, value in due.items()},
+            "frozen": x is None or isinstance(x, str),
+            **dict.fromkeys(BOUNDS, is_number and math.isfinite(x)),
+            **dict.fromkeys(FINALS, is_number or (x is None and frozen is not None)),
+        }
+        if not fit.get(name, is_number):
+            raise ValueError(f"{name} is {x!r}")
+    return fields
+
+
+def parse_table(stem, config, text):
+    """Columns of <stem>.csv; ValueError where one is missing, or the steps are not in order."""
+    table, (steps, values) = arrays(text), TABLES[stem]
+    if not table:
+        return {}
+    if missing := {*steps, *values} - table.keys():
+        raise ValueError(f"no column {min(missing)}")
+    at = np.array([table[name] for name in steps])
+    most = math.inf if stem == "log" else config["T"] - 1
+    if not (np.all(at == np.floor(at)) and np.all(at >= 0) and np.all(at <= most)):
+        raise ValueError(f"{' and '.join(steps)} are not whole numbers from 0 to {most}")
+    keys = at if stem in ("log", "episode") else at[:1] * config["T"] + at[1:]
+    if not np.all(np.diff(keys) > 0):
+        raise ValueError(f"{' and '.join(steps)} do not rise")
+    return table
 
 
 def same_settings(seeds, like):

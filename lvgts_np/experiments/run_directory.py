@@ -1,25 +1,24 @@
 """Run directory of a seed: the files that a run leaves in it, and whether a run may use it."""
 
 import contextlib
-import json
 import os
 import tempfile
 from pathlib import Path
 
+from lvgts_np.experiments.run_data import read_complete
 from lvgts_np.training import checkpoint, config_file
+from lvgts_np.training.checkpoint import LOGS, TABLES
 from lvgts_np.training.config import FIELDS, ConfigError
-from lvgts_np.training.files import load_arrays
+from lvgts_np.training.files import MAX_TABLE, digest_of, read_bytes, sweep, temporary
 
 try:
     import fcntl
 except ImportError:  # on Windows
     fcntl = None
 
-LOGS = ("log.csv", "timing.csv")  # they grow while a seed learns
-FILES = (
-    "config.json", "versions.json", *LOGS, "checkpoint.npz", "attention.csv", "credit.csv",
-    "credit_episodes.csv", "episode.csv", "summary.json",
-)  # fmt: skip
+FILES = ("config.json", "versions.json", *LOGS, "checkpoint.npz", *TABLES, "summary.json")
+PREVIOUS = ".previous.checkpoint.npz"  # while a seed learns, the last but one that the disk holds
+TRIAL = "lvgts_np_trial"
 
 
 class OutputError(ConfigError):
@@ -58,27 +57,60 @@ def saved(config, seed, path):
         if old != new:
             advice = "choose another --out, or use --force in place of --resume"
             raise OutputError(f"{path} holds a run with {name} = {old}, not {new}: {advice}")
-    try:
-        if (file := path / "summary.json").is_file():
-            return dict(json.loads(file.read_text()))
-        if not (file := path / "checkpoint.npz").is_file():
-            return 0
-        state = load_arrays(file)
-        iterations = checkpoint.check(config, seed, state)
-        for name, length in state["logs"].items():
-            if (path / name).stat().st_size < length:
-                raise ValueError(f"it knows of more rows than {name} has")
-        return iterations
-    except Exception as error:  # whatever a damaged file makes of it
+    if (path / "summary.json").is_file():
+        try:
+            return read_complete(path).summary
+        except (ValueError, OSError) as error:
+            raise OutputError(f"{error}: delete {path} and seed {seed} starts again") from error
+    state, _ = resumable(config, seed, path)
+    return checkpoint.check(config, seed, state) if state else 0
+
+
+def resumable(config, seed, path):
+    """State that a seed resumes from and the contents of its logs then; None and {} without one.
+
+    Where checkpoint.npz is damaged, or the end of a log was lost, it is that of PREVIOUS.
+    OutputError where neither can be used, or a log has changed.
+    """
+    faults = {}
+    for file in (path / "checkpoint.npz", path / PREVIOUS):
+        try:
+            if file.is_file():
+                state = checkpoint.read(file, config, seed)
+                return state, {name: known_part(path / name, state) for name in LOGS}
+        except (ValueError, OSError) as error:
+            faults[file] = error
+    for file, error in faults.items():
         advice = f"delete it and seed {seed} starts again"
         raise OutputError(f"{file} is damaged ({error!r}): {advice}") from error
+    return None, {}
+
+
+def known_part(log, state):
+    """Content of a log when a checkpoint was written; ValueError where its end is lost.
+
+    OutputError where it has changed.
+    """
+    length, digest = (state.get(group, {}).get(log.name) for group in ("logs", "digests"))
+    if length is None or log.stat().st_size < length:
+        raise ValueError(f"it knows of more rows than {log.name} has")
+    content = read_bytes(log, MAX_TABLE)[: int(length)]
+    # A checkpoint of an earlier version knows the length alone.
+    same = content.endswith(b"\n") if digest is None else digest_of(content) == str(digest)
+    if not same and b"\0" in content:  # as a crash of the machine leaves it
+        raise ValueError(f"the end of {log.name} was lost")
+    if not same:
+        advice = f"restore it, or delete {log.parent} and its seed starts again"
+        raise OutputError(f"{log}: damaged, not as the run wrote it: {advice}")
+    return content
 
 
 def check_writable(path):
     """OutputError unless a directory can be made, where there is none, and written to."""
     try:
         there = next(place for place in (path, *path.parents) if place.exists())
-        with tempfile.TemporaryDirectory(dir=there) as trial:
+        sweep(there, TRIAL)
+        with tempfile.TemporaryDirectory(prefix=f"{temporary(TRIAL)}_", dir=there) as trial:
             Path(trial, path.relative_to(there)).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = f"{error.strerror}; choose another --out"
@@ -110,7 +142,7 @@ def clear(directory, left):
     """Delete files in the way of the seeds that are left, by the iterations done (see `look`)."""
     for seed, iterations in left.items():
         path = directory / f"seed_{seed}"
-        for name in FILES:
+        for name in (*FILES, PREVIOUS):
             if iterations == 0:
                 (path / name).unlink(missing_ok=True)
             for passing in path.glob(f".{name}.*"):  # of a process that was killed

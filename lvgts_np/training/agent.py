@@ -7,7 +7,7 @@ import numpy as np
 from lvgts_np.paper.attention import append
 from lvgts_np.paper.model import encode_step, policy, squash
 from lvgts_np.training import config_file
-from lvgts_np.training.files import load_arrays
+from lvgts_np.training.config import ConfigError
 
 
 class Agent:
@@ -23,9 +23,15 @@ class Agent:
 
     @classmethod
     def load(cls, directory):
-        """Agent that a run saved in its seed_<s>; ConfigError where there is none."""
+        """Agent that a run saved in its seed_<s>; ConfigError where there is none, or a damaged."""
+        from lvgts_np.training import checkpoint  # which needs this module
+
         config = config_file.load(Path(directory) / "config.json")
-        saved = load_arrays(Path(directory) / "checkpoint.npz")
+        path = Path(directory) / "checkpoint.npz"
+        try:
+            saved = checkpoint.read(path, config)
+        except ValueError as error:
+            raise ConfigError(f"{path} holds no agent: {error}") from error
         return cls(saved["phi"], saved["theta"], config.k, config.topk_rule, config.a_max)
 
     def reset(self):
@@ -56,4 +62,4 @@ class Agent:
         mean, std = policy(self.theta, self.h)
         self.u.append(mean + np.maximum(std, min_std) * eta_t)
         self.a = squash(self.u[-1], self.a_max)
-        return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:])
+        return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:]).copy()  # some clip it in place

@@ -1,17 +1,34 @@
 """Checkpoint: all that a seed's training resumes from, in this batch of seeds or another.
 
-A state is groups of named arrays, for `save_arrays`: parameters, Adam's moments, the replay buffer,
-the numbers that the next row of the log averages over, and the rest as one JSON text.
+A state is groups of named arrays, for `save_arrays`: parameters, Adam's moments, the replay buffer
+as far as it is filled, the numbers that the next row of the log averages over, and the rest as one
+JSON text. A run adds the lengths of its `logs`, and `digests` of what it vouches for.
 """
 
+import dataclasses
+import functools
 import json
+import math
 
 import numpy as np
 
+from lvgts_np.training.files import load_arrays
 from lvgts_np.training.optim import Adam
-from lvgts_np.training.trainer import Trainer, join_seeds
+from lvgts_np.training.trainer import (
+    LOSSES,
+    PARTS,
+    RETURNS,
+    Trainer,
+    check_seeds,
+    join_seeds,
+    make_streams,
+)  # fmt: skip
 
 INTERVAL = "interval_"  # and a number: the iterations since the last row, a group each
+LOGS = ("log.csv", "timing.csv")  # they grow while a seed learns
+TABLES = ("attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv")
+FINITE = ("phi", "theta", "adam_phi", "adam_theta")  # unless the seed is frozen
+TEXTS = ("rest", "logs", "digests")  # groups that are small, and read first
 
 
 def state_of(trainer, s):
@@ -20,9 +37,11 @@ def state_of(trainer, s):
     for name, adam in (("adam_phi", trainer.adam_phi), ("adam_theta", trainer.adam_theta)):
         groups[name] = {"m": adam.m, "v": adam.v}
     replay = trainer.replay_buffer
-    groups["replay"] = {str(n): ring.swapaxes(0, 1) for n, ring in enumerate(replay.columns)}
+    filled = [ring[:, :, : replay.size].swapaxes(0, 1) for ring in replay.columns]
+    groups["replay"] = {str(n): ring for n, ring in enumerate(filled)}
     groups |= {f"{INTERVAL}{n}": entry for n, entry in enumerate(trainer.interval)}
     rest = {
+        "config": dataclasses.asdict(trainer.config),
         "seed": trainer.seeds[s],
         "iteration": trainer.iteration,
         "frozen": trainer.frozen.get(s),
@@ -31,8 +50,7 @@ def state_of(trainer, s):
         "seconds": trainer.seconds,
         "streams": {name: rng.bit_generator.state for name, rng in trainer.streams[s].items()},
     }
-    one = slice(s, s + 1)
-    state = {group: {name: x[one] for name, x in xs.items()} for group, xs in groups.items()}
+    state = {g: {name: x[s : s + 1].copy() for name, x in xs.items()} for g, xs in groups.items()}
     return state | {"rest": {"json": np.array(json.dumps(rest))}}
 
 
@@ -52,8 +70,9 @@ def restore(config, states):
     trainer.adam_phi = Adam(**join("adam_phi"), step=step_phi)
     trainer.adam_theta = Adam(**join("adam_theta"), step=step_theta)
     replay = trainer.replay_buffer
-    replay.columns = [ring.swapaxes(0, 1).copy() for ring in join("replay").values()]
     replay.size, replay.next = first["ring"]
+    for ring, filled in zip(replay.columns, join("replay").values(), strict=True):
+        ring[:, :, : replay.size] = filled.swapaxes(0, 1)[:, :, : replay.size]
     trainer.interval = [join(group) for group in states[0] if group.startswith(INTERVAL)]
     trainer.iteration = first["iteration"]
     trainer.frozen = {s: rest["frozen"] for s, rest in enumerate(rests) if rest["frozen"]}
@@ -70,16 +89,117 @@ def select(trainer, positions):
     return restore(trainer.config, [state_of(trainer, s) for s in positions])
 
 
+def read(path, config, seed=None):
+    """State in the file `path`; ValueError unless it can be this seed's (or, with None, any one's).
+
+    What the headers say is compared before any array is unpacked.
+    """
+    head = texts(path)
+    size = rest_of(config, seed, head)["ring"][0]
+
+    def wanted(name, *header):
+        return name.partition("/")[0] not in TEXTS and check_header(config, size, name, *header)
+
+    most = sum(dtype.itemsize * math.prod(shape) for dtype, shape in headers(config).values())
+    state = load_arrays(path, wanted, most + 2**20 + 2**14 * config.eval_every) | head
+    check(config, seed, state)
+    return state
+
+
+def texts(path):
+    """The small groups of a file: the rest, and what its run vouches for; ValueError as `read`."""
+    names = {"rest": ("json",), "logs": LOGS, "digests": (*LOGS, *TABLES, "summary.json")}
+
+    def wanted(name, dtype, shape):
+        group, _, name = name.partition("/")
+        if group in TEXTS and (name not in names[group] or shape or dtype.itemsize > 2**18):
+            raise ValueError(f"{group}/{name} is {dtype} {shape}, which no run writes")
+        return group in TEXTS
+
+    head = load_arrays(path, wanted)
+    for name, length in head.get("logs", {}).items():
+        if length.dtype.kind != "i" or length < 0:
+            raise ValueError(f"logs/{name} is {length}, not a length")
+    return head
+
+
 def check(config, seed, state):
     """Iterations that a state has done; ValueError unless it can be this seed's."""
-    for group, arrays in state_of(Trainer(config, [seed]), 0).items():
-        for name, x in arrays.items():
-            if (saved := state.get(group, {}).get(name)) is None:
-                raise ValueError(f"{group}/{name} is missing")
-            found, due = (f"{array.dtype} {array.shape}" for array in (saved, x))
-            if group != "rest" and found != due:
-                raise ValueError(f"{group}/{name} is {found}, not {due}")
-    trainer = restore(config, [state])
-    if trainer.seeds != [seed]:
-        raise ValueError(f"it is of seed {trainer.seeds[0]}")
-    return trainer.iteration
+    rest, names = rest_of(config, seed, state), set()
+    for group in state.keys() - set(TEXTS):
+        for name, x in state[group].items():
+            check_header(config, rest["ring"][0], f"{group}/{name}", x.dtype, x.shape)
+            if group in FINITE and rest["frozen"] is None and not np.isfinite(x).all():
+                raise ValueError(f"{group}/{name} is not finite")
+            names.add(f"{group}/{name}")
+        if group.startswith(INTERVAL) and state[group].keys() != set(RETURNS + LOSSES):
+            raise ValueError(f"{group} is not complete")
+    if missing := headers(config).keys() - names:
+        raise ValueError(f"{min(missing)} is missing")
+    return rest["iteration"]
+
+
+@functools.lru_cache(16)
+def headers(config):
+    """dtype and shape by name of the arrays in a state that is as large as one can be."""
+    trainer = Trainer(config)
+    state = {name: state_of(trainer, 0)[name] for name in FINITE}
+    rings = [ring[:, :1].swapaxes(0, 1) for ring in trainer.replay_buffer.columns]
+    state["replay"] = {str(n): ring for n, ring in enumerate(rings)}
+    return {f"{g}/{name}": (x.dtype, x.shape) for g, xs in state.items() for name, x in xs.items()}
+
+
+def check_header(config, size, name, dtype, shape):
+    """True; ValueError unless an array of a state can be like this, where `size` episodes are."""
+    group, _, part = name.partition("/")
+    number = group.removeprefix(INTERVAL)
+    if group != number and part in RETURNS + LOSSES and number.isdecimal():
+        due = dtype if dtype.kind == "f" and int(number) < config.eval_every else "float", (1,)
+    elif (due := headers(config).get(name)) is None:
+        raise ValueError(f"{name} is nothing that a run writes")
+    if group == "replay" and shape != due[1]:  # that of an earlier version is whole
+        due = due[0], (*due[1][:2], size, *due[1][3:])
+    if (dtype, shape) != due:
+        raise ValueError(f"{name} is {dtype} {shape}, not {due[0]} {due[1]}")
+    return True
+
+
+def rest_of(config, seed, state):
+    """The rest of a state; ValueError unless its numbers can be this seed's, or any one's."""
+    if "json" not in state.get("rest", {}):
+        raise ValueError("rest/json is missing")
+    try:
+        rest = json.loads(str(state["rest"]["json"]))
+        check_rest(config, rest["seed"] if seed is None else seed, rest)
+    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(f"rest/json: {error!r}") from error
+    return rest
+
+
+def check_rest(config, seed, rest):
+    """ValueError, or what else comes of a value of another type, unless the rest can be."""
+    n, B, capacity = rest["iteration"], config.episodes_per_iteration, config.replay_episodes
+    if type(n) is not int or not 0 <= n <= config.iterations:
+        raise ValueError(f"iteration is {n!r}, not a whole number up to {config.iterations}")
+    if check_seeds([rest["seed"]]) != [seed]:
+        raise ValueError(f"it is of seed {rest['seed']}")
+    settings = dataclasses.asdict(config)
+    if rest.get("config", settings) != settings:
+        raise ValueError("it is of a run with other settings")
+    due = {
+        "adam_steps": [n * config.model_steps, max(0, n - config.warmup_iterations)],
+        "ring": [min(n * B, capacity), n * B % capacity],
+    }
+    for name, value in due.items():
+        if json.dumps(rest[name]) != json.dumps(value):
+            raise ValueError(f"{name} is {rest[name]!r}, not {value}")
+    if not all(
+        type(rest["seconds"][x]) is float and 0 <= rest["seconds"][x] < math.inf for x in PARTS
+    ):
+        raise ValueError(f"seconds are {rest['seconds']}")
+    if rest["frozen"] is not None and not (type(rest["frozen"]) is str and rest["frozen"]):
+        raise ValueError(f"frozen is {rest['frozen']!r}")
+    for name, rng in make_streams(seed).items():
+        rng.bit_generator.state = rest["streams"][name]
+        if rng.bit_generator.state != rest["streams"][name]:
+            raise ValueError(f"the state of the stream {name!r} cannot be")

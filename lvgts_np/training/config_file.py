@@ -4,18 +4,18 @@ import dataclasses
 import json
 
 from lvgts_np.training.config import FIELDS, Config, ConfigError
-from lvgts_np.training.files import write_json
+from lvgts_np.training.files import MAX_JSON, read_bytes, write_json
 
 
 def save(config, path):
     """Write a complete config as JSON, one field a line, reloadable by `load`."""
-    write_json(path, dataclasses.asdict(config))
+    write_json(path, dataclasses.asdict(config), synced=True)
 
 
 def load(path):
     """The Config in a JSON file that `save` wrote; ConfigError names the file and the fault."""
     try:
-        return _complete(json.loads(path.read_text(encoding="utf-8")))
+        return _complete(json.loads(read_bytes(path, MAX_JSON).decode("utf-8-sig")))
     except ConfigError as error:
         fault = error
     except OSError as error:

@@ -22,6 +22,7 @@ from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_rewa
 STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
 RETURNS = ("return_recall", "return_total")
 LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
+PARTS = ("collect", "model", "policy", "evaluate")  # of an iteration, and the row, in seconds
 
 
 class Trainer:
@@ -45,7 +46,7 @@ class Trainer:
         self.replay_buffer = ReplayBuffer([(*ring, F) for F in features], config.dtype)
         self.backend, self.buffers = BACKENDS[config.grad], adjoint.Buffers()
         self.interval = []  # what the log averages over: one dict per iteration
-        self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)
+        self.seconds = dict.fromkeys(PARTS, 0.0)
 
     def _initial(self, rng):
         c, O, A = self.config, self.task.O, self.task.A
