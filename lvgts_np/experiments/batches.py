@@ -10,6 +10,7 @@ from lvgts_np.experiments.run_directory import LOGS, clear, locked, look
 from lvgts_np.experiments.versions import versions
 from lvgts_np.tasks import bounds
 from lvgts_np.training import checkpoint, config_file
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import append_rows, load_arrays, read_table, save_arrays, write_json
 from lvgts_np.training.trainer import LOSSES, Trainer
 
@@ -20,6 +21,7 @@ LOG = (
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
+@isolated()
 def train_batch(config, seeds, directory, advance=lambda steps: None):
     """Train a batch of seeds, whose run directories exist; summaries (dicts) by seed.
 

@@ -8,8 +8,9 @@ import threading
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
+from lvgts_np.training.config import THREADS
+
 SECONDS = 0.5  # between two calls of `watch`
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 KILLED = "a process was killed: out of memory? try fewer jobs"
 UNGUARDED = 'no process could start: put the call that trains under `if __name__ == "__main__":`'
 

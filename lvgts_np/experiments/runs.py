@@ -11,6 +11,7 @@ from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots
 from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import Config
 from lvgts_np.training.trainer import check_seeds, make_task
@@ -19,6 +20,7 @@ SILENCE = 60.0  # s between two lines of progress where there is no terminal
 LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
 
 
+@isolated()
 def train(
     config, seeds=(0,), out="results", jobs=1, executor=None, quiet=False, force=False,
     resume=False, parity=True,

@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-from numpy.linalg import _umath_linalg
 
 from lvgts_np import __version__
+from lvgts_np.training import arithmetic
 
 PACKAGES = ("numpy", "scipy", "autograd", "matplotlib", "tqdm")
-CORENAMES = [f"{a}openblas_get_corename{b}" for a in ("scipy_", "") for b in ("64_", "")]
+CORENAMES = [(name.format("get_corename"),) for name in arithmetic.OPENBLAS]
 
 
 def versions():
@@ -48,10 +48,7 @@ def commit(checkout):
 
 def blas_kernel():
     """Name of the kernel that OpenBLAS chose for this processor; None for another library."""
-    # A symbol is looked up in the extension module and in the libraries that it was linked with.
-    library = ctypes.CDLL(_umath_linalg.__file__)
-    for name in CORENAMES:
-        if function := getattr(library, name, None):
-            function.restype = ctypes.c_char_p
-            return function().decode()
-    return None
+    if (found := arithmetic.find(*CORENAMES)) is None:
+        return None
+    found[0].restype = ctypes.c_char_p
+    return found[0]().decode()

@@ -9,6 +9,11 @@ from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
 
+# Environment variables, each read by another BLAS as it is loaded.
+THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "BLIS_NUM_THREADS",
+)  # fmt: skip
 MAX_ABS = 10**9  # of any number: far beyond it sizes and squares overflow
 BOUNDS = {  # as help and messages word them
     ">= 0": lambda x: x >= 0,

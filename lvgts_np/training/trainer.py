@@ -13,6 +13,7 @@ from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
 from lvgts_np.tasks.memory import Task
 from lvgts_np.training.agent import Agent
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import BACKENDS, check_parity
 from lvgts_np.training.config import ConfigError
 from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
@@ -31,6 +32,7 @@ class Trainer:
     seed at position s stopped: its parameters stay as they last were.
     """
 
+    @isolated()
     def __init__(self, config, seeds=(0,)):
         self.config, self.seeds, self.iteration, self.frozen = config, check_seeds(seeds), 0, {}
         self.task = make_task(config)
@@ -79,25 +81,25 @@ class Trainer:
             if self.due:
                 yield self.evaluate()
 
+    @isolated()
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            episodes, u = self._timed("collect", self._collect)  # lines 2-8
-            for _ in range(self.config.model_steps):
-                self._timed("model", self._fit_model)  # line 9
-            # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
-            # the attention forms, as credit without it is wrong and the policy would drift.
-            if self.iteration >= self.config.warmup_iterations:
-                self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
+        episodes, u = self._timed("collect", self._collect)  # lines 2-8
+        for _ in range(self.config.model_steps):
+            self._timed("model", self._fit_model)  # line 9
+        # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
+        # the attention forms, as credit without it is wrong and the policy would drift.
+        if self.iteration >= self.config.warmup_iterations:
+            self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
         self.iteration += 1
 
+    @isolated()
     def evaluate(self):
         """Row of the log, a dict of columns (S,); a new interval begins.
 
         Training returns and losses are means since the last row, nan before the first iteration.
         """
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            row = self._timed("evaluate", self._evaluate)
+        row = self._timed("evaluate", self._evaluate)
         for name in (*RETURNS, *LOSSES):
             entries = [entry[name] for entry in self.interval]
             row[name] = sum(entries) / len(entries) if entries else np.full(len(self.seeds), np.nan)
@@ -107,6 +109,7 @@ class Trainer:
             row[name] = np.full(len(self.seeds), count)
         return row
 
+    @isolated()
     def probe(self, B):
         """New episodes from the evaluation stream, B per seed, played without policy noise.
 
@@ -116,6 +119,7 @@ class Trainer:
         episodes, u = collect(self.task, self._agent(), noise)
         return episodes, noise, self._infer(episodes, u)
 
+    @isolated()
     def credit(self, inferred, cotangents):
         """Credit of every action for weighted sums of predicted rewards, see `paper.credit`."""
         c = self.config
@@ -189,15 +193,24 @@ class Trainer:
         """
         x, g = flatten(params, params), flatten(gradient, params)
         checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(g)}
-        for what, values in checked.items():
-            for s in np.flatnonzero(~np.isfinite(values)):
-                self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
+        self._freeze(checked)
         new, moved = adam_step(x, clip_norm(g, self.config.clip_norm), adam, *rate)
+        state = {"": new, "Adam's m of ": moved.m, "Adam's v of ": moved.v}
+        if not np.isfinite(sum(array.sum() for array in state.values())):  # a sum is cheap
+            for what, array in state.items():
+                self._freeze({what + n: y for n, y in unflatten(array, params).items()})
         if self.frozen:
             keep = list(self.frozen)
             for now, before in ((new, x), (moved.m, adam.m), (moved.v, adam.v)):
                 now[keep] = before[keep]
         return unflatten(new, params), moved
+
+    def _freeze(self, checked):
+        """Freeze the seeds, on the first axis of the arrays {what: array}, that are not finite."""
+        for what, array in checked.items():
+            finite = np.isfinite(array).reshape(len(self.seeds), -1).all(axis=-1)
+            for s in np.flatnonzero(~finite):
+                self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
 
     def _evaluate(self):
         c = self.config
