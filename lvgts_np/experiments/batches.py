@@ -23,7 +23,7 @@ FINAL = 0.05  # the last share of the evaluations that the final numbers are mea
 
 @isolated()
 def train_batch(config, seeds, directory, advance=lambda steps: None):
-    """Train a batch of seeds, whose run directories exist; summaries (dicts) by seed.
+    """Train a batch of seeds in their run directories; summaries (dicts) by seed.
 
     The process that writes holds the locks: OutputError where another one does. Seeds continue
     from what is on disk then, so a call that is made twice, or comes late, repeats and loses
@@ -56,6 +56,8 @@ def train_together(config, seeds, directory, advance):
     the others are left to resume without it.
     """
     paths = [directory / f"seed_{seed}" for seed in seeds]
+    for path in paths:
+        path.mkdir(exist_ok=True)
     trainer = begin(config, paths, seeds)
     start = time.perf_counter() - sum(trainer.seconds.values())
     while trainer.iteration < config.iterations and not trainer.frozen:

@@ -8,8 +8,14 @@ import threading
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 
-from lvgts_np.training.config import THREADS
+from lvgts_np.training.config import THREADS, ConfigError
 
+try:
+    import resource
+except ImportError:  # on Windows
+    resource = None
+
+FILES, FILES_EACH = 40, 4  # open files of this process, and of each that it starts
 SECONDS = 0.5  # between two calls of `watch`
 KILLED = "a process was killed: out of memory? try fewer jobs"
 UNGUARDED = 'no process could start: put the call that trains under `if __name__ == "__main__":`'
@@ -61,6 +67,18 @@ def local(jobs):
         executor.shutdown(cancel_futures=True)
         for name in single:
             os.environ.pop(name, None)
+
+
+def check_processes(n):
+    """ConfigError where the system does not let this process have n others."""
+    most, limit = 61, "Windows waits for no more"
+    if resource:
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        unlimited = files == resource.RLIM_INFINITY
+        most = n if unlimited else max(1, (files - FILES) // FILES_EACH)
+        limit = f"ulimit -n is {files}"
+    if n > most:
+        raise ConfigError(f"jobs = {n}: at most {most} processes here, as {limit}")
 
 
 def stop_if_unguarded():

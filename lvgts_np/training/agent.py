@@ -1,12 +1,11 @@
 """Agent that acts, one step at a time. [Alg. 1, lines 4-5]"""
 
-from pathlib import Path
-
 import numpy as np
 
 from lvgts_np.paper.attention import append
 from lvgts_np.paper.model import encode_step, policy, squash
 from lvgts_np.training import config_file
+from lvgts_np.training.config import expanded
 from lvgts_np.training.files import load_arrays
 
 
@@ -24,8 +23,9 @@ class Agent:
     @classmethod
     def load(cls, directory):
         """Agent that a run saved in its seed_<s>; ConfigError where there is none."""
-        config = config_file.load(Path(directory) / "config.json")
-        saved = load_arrays(Path(directory) / "checkpoint.npz")
+        directory = expanded(directory)
+        config = config_file.load(directory / "config.json")
+        saved = load_arrays(directory / "checkpoint.npz")
         return cls(saved["phi"], saved["theta"], config.k, config.topk_rule, config.a_max)
 
     def reset(self):

@@ -4,13 +4,13 @@ import contextlib
 import ctypes
 import functools
 import os
-import sys
 import threading
 
 import numpy as np
 from numpy.linalg import _umath_linalg
 
 from lvgts_np.training.config import THREADS
+from lvgts_np.training.notes import note
 
 OPENBLAS = [f"{a}openblas_{{}}{b}" for a in ("scipy_", "") for b in ("64_", "")]
 CONTROLS = [(x.format("get_num_threads"), x.format("set_num_threads")) for x in OPENBLAS] + [
@@ -73,7 +73,7 @@ def set_threads(n):
 @functools.cache
 def warn_once():
     if not any(name in os.environ for name in THREADS):
-        print(UNKNOWN, file=sys.stderr)
+        note(UNKNOWN)
 
 
 @functools.cache

@@ -1,7 +1,8 @@
 """Algorithm 1, outer loop: collect episodes, fit the model, improve the policy."""
 
+import itertools
 import math
-import operator
+import reprlib
 import time
 
 import numpy as np
@@ -15,11 +16,12 @@ from lvgts_np.tasks.memory import Task
 from lvgts_np.training.agent import Agent
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import BACKENDS, check_parity
-from lvgts_np.training.config import ConfigError
+from lvgts_np.training.config import MAX_ABS, ConfigError, whole
 from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
 
+MAX_SEEDS = 100_000  # of one run
 STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
 RETURNS = ("return_recall", "return_total")
 LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
@@ -100,6 +102,7 @@ class Trainer:
         Training returns and losses are means since the last row, nan before the first iteration.
         """
         row = self._timed("evaluate", self._evaluate)
+        self._freeze(row)
         for name in (*RETURNS, *LOSSES):
             entries = [entry[name] for entry in self.interval]
             row[name] = sum(entries) / len(entries) if entries else np.full(len(self.seeds), np.nan)
@@ -244,14 +247,17 @@ class Trainer:
 
 
 def check_seeds(seeds):
-    """List of seeds; ConfigError unless they are whole numbers >= 0, one at least, none twice."""
+    """List of seeds as plain ints, from any iterable; ConfigError unless they can be a run's."""
     try:
-        numbers = [operator.index(seed) for seed in seeds]
-    except TypeError:
+        numbers = [whole("seed", seed, 0) for seed in itertools.islice(seeds, MAX_SEEDS + 1)]
+    except (TypeError, ConfigError):  # no iterable; no whole numbers
         numbers = []
-    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+    if len(numbers) > MAX_SEEDS:
+        raise ConfigError(f"seeds = {reprlib.repr(seeds)}: at most {MAX_SEEDS} at a time")
+    if not numbers or len(set(numbers)) < len(numbers):
         raise ConfigError(
-            f"seeds = {seeds!r}: must be different whole numbers >= 0, such as [0] or range(4)"
+            f"seeds = {reprlib.repr(seeds)}: must be different whole numbers from 0 to {MAX_ABS}, "
+            "such as [0] or range(4)"
         )
     return numbers
 
