@@ -7,11 +7,12 @@ import numpy as np
 
 from lvgts_np.experiments.diagnostics import write_diagnostics
 from lvgts_np.experiments.run_directory import LOGS, clear, locked, look
-from lvgts_np.experiments.versions import versions
+from lvgts_np.experiments.versions import record, versions
 from lvgts_np.tasks import bounds
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import append_rows, load_arrays, read_table, save_arrays, write_json
+from lvgts_np.training.notes import note
 from lvgts_np.training.trainer import LOSSES, Trainer
 
 LOG = (
@@ -78,7 +79,9 @@ def begin(config, paths, seeds):
         for path, state in zip(paths, saved, strict=True):
             for name, length in state["logs"].items():
                 os.truncate(path / name, length)  # a row that came after the checkpoint comes again
-        return checkpoint.restore(config, saved)
+        trainer = checkpoint.restore(config, saved)
+        note_versions(trainer, paths)
+        return trainer
     trainer = Trainer(config, seeds)
     for path in paths:
         config_file.save(config, path / "config.json")
@@ -86,6 +89,17 @@ def begin(config, paths, seeds):
         append_rows(path / "log.csv", LOG)
         append_rows(path / "timing.csv", ("iteration", *trainer.seconds))
     return trainer
+
+
+def note_versions(trainer, paths):
+    """A line for the seeds that resume with other versions than they had."""
+    seeds = {}
+    for seed, path in zip(trainer.seeds, paths, strict=True):
+        seeds.setdefault(record(path / "versions.json", trainer.iteration), []).append(str(seed))
+    for words, numbers in seeds.items():
+        if words:
+            what = f"{paths[0].parent}, seed {', '.join(numbers)}: resumed at iteration"
+            note(f"{what} {trainer.iteration} with {words}; numbers may differ")
 
 
 def log(trainer, paths):
