@@ -19,6 +19,8 @@ PROG = "run.py"
 
 def main(argv=None):
     """Exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
+    if sys.version_info < (3, 11):  # noqa: UP036 (of a checkout no installer asks)
+        return say(f"needs Python 3.11 or newer, this is {sys.version.split()[0]}", 2)
     # Before NumPy is imported: on arrays this small, more threads only wait for each other.
     for name in THREADS:
         os.environ.setdefault(name, "1")
@@ -29,7 +31,7 @@ def main(argv=None):
         args = parse_arguments(argv)
         config, modes = make_config(args), {name: getattr(args, name) for name in MODES}
         first, n = args.first_seed, args.seeds or args.command.seeds
-        return args.command.run(config, list(range(first, first + n)), Path(args.out), modes)
+        return args.command.run(config, range(first, first + n), configs.expanded(args.out), modes)
     except SystemExit as done:  # --help
         return done.code
     except ConfigError as mistake:
@@ -57,14 +59,14 @@ def train(config, seeds, out, modes):
     """Train an agent for each seed; writes DIR/TASK/ALGO/seed_S."""
     from lvgts_np.experiments import run_directory, runs
 
-    code = 0
-    for run in runs.train(config, seeds, out, **modes):
-        path = f"{run_directory.condition_directory(out, config)}/seed_{run['seed']}"
+    code, directory = 0, run_directory.condition_directory(out, config)
+    for run in runs.train(config, seeds, out, pictures=False, **modes):
+        path = directory / f"seed_{run['seed']}"
         if run.get("frozen"):
             code = say(f"seed {run['seed']} stopped: {run['frozen']} -> {path}", 1)
         else:
             print(RESULT.format(**run, path=path), flush=True)
-    return code
+    return code if runs.draw(directory, seeds) else 1
 
 
 RESULT = (
@@ -79,29 +81,37 @@ def figure2(config, seeds, out, modes):
     from lvgts_np.experiments.studies import figure2
 
     conditions = [config.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
-    rows = figure2.figure2(conditions, seeds, out, **modes)
-    return report_study(rows, "", out / "figure2" / "report.html")
+    code = print_rows(figure2.train(conditions, seeds, out, **modes), "")
+    return end_study(code, figure2.report(conditions, seeds, out), out / "figure2" / "report.html")
 
 
 def lags(config, seeds, out, modes):
     """Train dummy_amt with longer and longer distractors; writes DIR/horizon. [§4.1]"""
     from lvgts_np.experiments.studies import lags
 
-    rows = lags.lag_sweep(config.replace(task=lags.TASK), seeds, out, **modes)
-    return report_study(rows, "lag ", out / "horizon" / "horizon.png")
+    config = config.replace(task=lags.TASK)
+    code = print_rows(lags.train(config, seeds, out, **modes), "lag ")
+    return end_study(code, lags.report(config, seeds, out), out / "horizon" / "horizon.png")
 
 
-def report_study(rows, prefix, path):
-    """A line on stdout for each condition, then one for the study's page; the exit code."""
+def print_rows(rows, prefix):
+    """A line on stdout for each condition of a study; the exit code."""
     for row in rows:
         print(
             f"{prefix}{row[0]} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
             f"{row.solved} of {row.n} solved, "
             f"attention on the remember phase {row.attention_remember:.2f}"
         )
-    print(f"-> {path}", flush=True)
+    sys.stdout.flush()
     frozen = sum(row.frozen for row in rows)
     return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
+
+
+def end_study(code, written, path):
+    """A line on stdout for the study's page, where it could be written; the exit code."""
+    if written:
+        print(f"-> {path}", flush=True)
+    return code if written else 1
 
 
 def check(argv):
@@ -253,7 +263,7 @@ def make_config(args):
     if args.config is not None:
         from lvgts_np.training.config_file import load  # needs NumPy
 
-        return load(Path(args.config)).replace(**changes)
+        return load(configs.expanded(args.config)).replace(**changes)
     if "task" not in changes and "task" not in args.command.varies:
         raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}")
     return Config(**args.command.defaults | changes)

@@ -7,9 +7,10 @@ import numpy as np
 
 from lvgts_np.experiments.diagnostics import write_diagnostics
 from lvgts_np.experiments.run_directory import PREVIOUS, clear, locked, look, resumable
-from lvgts_np.experiments.versions import versions
+from lvgts_np.experiments.versions import record, versions
 from lvgts_np.tasks import bounds
 from lvgts_np.training import checkpoint, config_file
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.checkpoint import LOGS, TABLES
 from lvgts_np.training.files import (
     MAX_TABLE,
@@ -24,6 +25,7 @@ from lvgts_np.training.files import (
     sync,
     write_json,
 )  # fmt: skip
+from lvgts_np.training.notes import note
 from lvgts_np.training.trainer import LOSSES, Trainer
 
 LOG = (
@@ -34,8 +36,9 @@ WAIT = 0.005  # share of the time that the rows wait for the disk
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
+@isolated()
 def train_batch(config, seeds, directory, advance=lambda steps: None):
-    """Train a batch of seeds, whose run directories exist; summaries (dicts) by seed.
+    """Train a batch of seeds in their run directories; summaries (dicts) by seed.
 
     The process that writes holds the locks: OutputError where another one does. Seeds continue
     from what is on disk then, so a call that is made twice, or comes late, repeats and loses
@@ -67,7 +70,10 @@ def train_together(config, seeds, directory, advance):
     Each row of the log leaves a checkpoint. Where a seed freezes it ends, as it would have alone;
     the others are left to resume without it.
     """
-    trainer, files = begin(config, [directory / f"seed_{seed}" for seed in seeds], seeds)
+    paths = [directory / f"seed_{seed}" for seed in seeds]
+    for path in paths:
+        path.mkdir(exist_ok=True)
+    trainer, files = begin(config, paths, seeds)
     start = time.perf_counter() - sum(trainer.seconds.values())
     while trainer.iteration < config.iterations and not trainer.frozen:
         trainer.iterate()
@@ -86,6 +92,7 @@ def begin(config, paths, seeds):
     if found[0][0]:
         trainer = checkpoint.restore(config, [state for state, _ in found])
         contents = [contents for _, contents in found]
+        note_versions(trainer, paths)
     else:
         trainer = Trainer(config, seeds)
         headers = {"log.csv": LOG, "timing.csv": ("iteration", *trainer.seconds)}
@@ -94,6 +101,17 @@ def begin(config, paths, seeds):
             config_file.save(config, path / "config.json")
             write_json(path / "versions.json", versions(), synced=True)
     return trainer, Files(paths, contents)
+
+
+def note_versions(trainer, paths):
+    """A line for the seeds that resume with other versions than they had."""
+    seeds = {}
+    for seed, path in zip(trainer.seeds, paths, strict=True):
+        seeds.setdefault(record(path / "versions.json", trainer.iteration), []).append(str(seed))
+    for words, numbers in seeds.items():
+        if words:
+            what = f"{paths[0].parent}, seed {', '.join(numbers)}: resumed at iteration"
+            note(f"{what} {trainer.iteration} with {words}; numbers may differ")
 
 
 class Files:

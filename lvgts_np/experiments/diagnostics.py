@@ -6,6 +6,7 @@ import numpy as np
 
 from lvgts_np.paper.imagine import policy_replay, replay
 from lvgts_np.tasks.memory import Episodes
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import write_table
 from lvgts_np.training.metrics import attention_map, per_seed
 
@@ -22,6 +23,7 @@ class Diagnostics(NamedTuple):
     r_hat: np.ndarray  # (T, S, B, 1), predicted rewards
 
 
+@isolated()
 def diagnose(trainer, B=64):
     """Diagnostics of every seed of a Trainer on B new evaluation episodes. [Fig. 1, Fig. 2]"""
     c = trainer.config
@@ -39,6 +41,7 @@ def credit_over_episodes(C):
     return flat.mean(-1), np.sqrt(np.square(flat).mean(-1))
 
 
+@isolated()
 def write_diagnostics(trainer, directories):
     """Write attention.csv, credit.csv, credit_episodes.csv and episode.csv of every seed."""
     d = diagnose(trainer, trainer.config.eval_episodes)

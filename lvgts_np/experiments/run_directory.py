@@ -1,20 +1,15 @@
 """Run directory of a seed: the files that a run leaves in it, and whether a run may use it."""
 
 import contextlib
-import os
 import tempfile
 from pathlib import Path
 
+from lvgts_np.experiments import locks
 from lvgts_np.experiments.run_data import read_complete
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.checkpoint import LOGS, TABLES
-from lvgts_np.training.config import FIELDS, ConfigError
+from lvgts_np.training.config import FIELDS, ConfigError, expanded
 from lvgts_np.training.files import MAX_TABLE, digest_of, read_bytes, sweep, temporary
-
-try:
-    import fcntl
-except ImportError:  # on Windows
-    fcntl = None
 
 FILES = ("config.json", "versions.json", *LOGS, "checkpoint.npz", *TABLES, "summary.json")
 PREVIOUS = ".previous.checkpoint.npz"  # while a seed learns, the last but one that the disk holds
@@ -27,7 +22,7 @@ class OutputError(ConfigError):
 
 def condition_directory(out, config):
     """Directory <out>/<task>/<algo> of the runs of a condition, a task and an algorithm."""
-    return Path(out) / config.task / config.algo
+    return expanded(out) / config.task / config.algo
 
 
 def look(config, seeds, directory, force=False, resume=False):
@@ -121,21 +116,24 @@ def check_writable(path):
 def locked(directory, seeds):
     """Keep other runs out of the run directories of seeds; OutputError where one is at work.
 
-    The lock is on the directory itself, so it leaves no file, and goes with its process, however
-    that ends. Where the system has none, on Windows and some network disks, no run is kept out.
+    The directory is made; where the runs are refused, one that was made is deleted again.
     """
-    with contextlib.ExitStack() as descriptors:
-        for path in [directory / f"seed_{seed}" for seed in seeds] if fcntl else ():
-            descriptor = os.open(path, os.O_RDONLY)
-            descriptors.callback(os.close, descriptor)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                reason = "wait for it, stop it, or choose another --out"
-                raise OutputError(f"another run is writing to {path}: {reason}") from error
-            except OSError:
-                pass
-        yield
+    made = [place for place in (directory, *directory.parents) if not place.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        if (taken := locks.acquire(directory / ".lock", seeds)) is not None:
+            reason = "wait for it, stop it, or choose another --out"
+            path = directory / f"seed_{taken}"
+            raise OutputError(f"another run is writing to {path}: {reason}")
+        try:
+            yield
+        finally:
+            locks.release(directory / ".lock", seeds)
+    except OutputError:
+        with contextlib.suppress(OSError):  # something is in it
+            for place in made:
+                place.rmdir()
+        raise
 
 
 def clear(directory, left):

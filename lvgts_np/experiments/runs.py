@@ -2,63 +2,70 @@
 
 import contextlib
 import io
+import reprlib
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 
 from tqdm import tqdm
 
 from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, steps, train_batch
-from lvgts_np.experiments.plots import run_plots
+from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
-from lvgts_np.training.config import Config
+from lvgts_np.training.config import Config, ConfigError, expanded, whole
+from lvgts_np.training.notes import note
 from lvgts_np.training.trainer import check_seeds, make_task
 
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
 LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
 
 
+@isolated()
 def train(
     config, seeds=(0,), out="results", jobs=1, executor=None, quiet=False, force=False,
-    resume=False, parity=True,
+    resume=False, parity=True, pictures=True,
 ):  # fmt: skip
     """Train seeds and write their files; a list of summaries.
 
     config is a Config, whose seed s has the run directory <out>/<task>/<algo>/seed_<s>, or Configs
-    by directory, with <directory>/seed_<s> and a list of summaries each. The pictures of a
-    condition lie beside its run directories. OutputError, before anything is written, where one is
-    in use (and not `force`) or cannot be made; ParityError where the gradient backends differ (and
-    `parity`). However the training ends, its log and a checkpoint of its last row are left, from
-    which `resume` continues to the same numbers; seeds that are complete are left as they are.
+    by directory, with <directory>/seed_<s> and a list of summaries each. The `pictures` of a
+    condition lie beside its run directories; where they cannot be drawn a line on stderr says so.
+    ConfigError, before anything is written, for what cannot be trained here, OutputError where a
+    directory is in use (and not `force`) or cannot be made; ParityError where the gradient backends
+    differ (and `parity`). However the training ends, its log and a checkpoint of its last row are
+    left, from which `resume` continues to the same numbers; complete seeds are left as they are.
 
     A condition's seeds are trained as `jobs` batches, each a call in `executor`, which is anything
     with the interface of `concurrent.futures.Executor` whose workers write to the same disk;
     without one, each has a process where jobs > 1. Conditions start in their order: put the longest
     first. No number depends on any of it but seconds.
     """
+    executors.stop_if_unguarded()
     if isinstance(config, Config):
         condition = {condition_directory(out, config): config}
-        return train(condition, seeds, out, jobs, executor, quiet, force, resume, parity)[0]
-    executors.stop_if_unguarded()
-    seeds = check_seeds(seeds)
-    # Absolute, as a worker may have been started elsewhere.
-    conditions = {Path(directory).absolute(): c for directory, c in config.items()}
+        modes = jobs, executor, quiet, force, resume, parity, pictures
+        return train(condition, seeds, out, *modes)[0]
+    conditions, seeds, jobs = check_conditions(config), check_seeds(seeds), whole("jobs", jobs, 1)
+    if force and resume:
+        raise ConfigError("force writes over a run, resume goes on with it: give only one")
+    style.check()
     left, summaries = {}, {}
     for d, c in conditions.items():
         left[d], summaries[d] = look(c, seeds, d, force, resume)
+    calls = [(c, batch, d) for d, c in conditions.items() for batch in group(left[d], jobs)]
+    if executor is None:
+        executors.check_processes(min(jobs, len(calls)))
     for d, c in conditions.items():
         if parity and left[d]:
             check_parity(c, make_task(c))
     with contextlib.ExitStack() as locks:
         for d in conditions:
-            for seed in left[d]:
-                (d / f"seed_{seed}").mkdir(parents=True, exist_ok=True)
             locks.enter_context(locked(d, left[d]))
         for d in conditions if force else ():
             clear(d, left[d])
     # From here each call locks the run directories that it writes to.
-    calls = [(c, batch, d) for d, c in conditions.items() for batch in group(left[d], jobs)]
     begun = sum(steps(c, left[d][batch[0]]) for c, batch, d in calls)
     total = sum(steps(c, c.iterations) for c, _, _ in calls)
     (first, *others) = conditions.values()
@@ -67,28 +74,64 @@ def train(
         results = train_all(calls, jobs, executor, bar)
     for (_, _, d), new in zip(calls, results, strict=True):
         summaries[d] |= new
-    for d in conditions:
-        draw(d, seeds[0])
+    for d in conditions if pictures else ():
+        draw(d, seeds)
     return [[summaries[d][seed] for seed in seeds] for d in conditions]
+
+
+def check_conditions(config):
+    """Configs by directory, absolute, as a worker may have been started elsewhere; ConfigError."""
+    if not isinstance(config, Mapping) or not config:
+        raise ConfigError(
+            f"config = {reprlib.repr(config)}: must be a Config or {{directory: Config}}"
+        )
+    conditions = {expanded(directory).absolute(): c for directory, c in config.items()}
+    if len(conditions) < len(config):
+        raise ConfigError(f"{', '.join(map(str, config))}: a directory is given twice")
+    for directory, c in conditions.items():
+        if not isinstance(c, Config):
+            raise ConfigError(f"{directory}: {reprlib.repr(c)} must be a Config")
+    return conditions
 
 
 def train_all(calls, jobs, executor, bar):
     """Results of all calls of `train_batch`, made here or in other processes."""
     if executor is None and min(jobs, len(calls)) <= 1:
         return [train_batch(*call, bar.update) for call in calls]
-    with contextlib.nullcontext(executor) if executor else executors.local(jobs) as pool:
+    with (
+        contextlib.nullcontext(executor)
+        if executor
+        else executors.local(min(jobs, len(calls))) as pool
+    ):
         return executors.run_all(train_batch, calls, pool, lambda: bar.update(done(calls) - bar.n))
 
 
-def draw(directory, seed):
-    """Draw the pictures of a condition; a line on stderr where another seed's file is in the way.
+def draw(directory, seeds):
+    """Draw the pictures of a condition; whether those of these seeds could be drawn.
 
-    It may be damaged, or another job may write to it at this moment. This run is complete anyway.
+    Those of other seeds are drawn with them, unless a file of one is in the way: it may be damaged,
+    or another job may write to it at this moment. Each fault is a line on stderr.
     """
     try:
-        run_plots.draw(directory, like=seed)
-    except (ValueError, OSError, LookupError) as error:
-        print(f"pictures not drawn: {error}", file=sys.stderr)
+        run_plots.draw(directory, like=seeds[0])
+        return True
+    except Exception as error:  # of any kind, as Matplotlib's are
+        fault = error
+    words = f"pictures of {directory} not drawn"
+    drawn = attempt(words, run_plots.draw, directory, like=seeds[0], only=seeds)
+    if drawn:
+        note(f"pictures of {directory} without the seeds of other runs: {fault}")
+    return drawn
+
+
+def attempt(what, work, *args, **named):
+    """Whether work(...) ends well; else a line on stderr: what, and why not."""
+    try:
+        work(*args, **named)
+    except Exception as error:
+        note(f"{what}: {error or type(error).__name__}")
+        return False
+    return True
 
 
 def group(left, jobs):

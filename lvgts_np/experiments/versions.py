@@ -2,18 +2,21 @@
 
 import ctypes
 import functools
+import hashlib
 import importlib.metadata
 import platform
 import subprocess
 from pathlib import Path
 
 import numpy as np
-from numpy.linalg import _umath_linalg
 
 from lvgts_np import __version__
+from lvgts_np.training import arithmetic
+from lvgts_np.training.arithmetic import isolated
+from lvgts_np.training.files import read_json, write_json
 
 PACKAGES = ("numpy", "scipy", "autograd", "matplotlib", "tqdm")
-CORENAMES = [f"{a}openblas_get_corename{b}" for a in ("scipy_", "") for b in ("64_", "")]
+CORENAMES = [(name.format("get_corename"),) for name in arithmetic.OPENBLAS]
 
 
 def versions():
@@ -27,7 +30,41 @@ def versions():
         **{name: importlib.metadata.version(name) for name in PACKAGES},
         "blas": f"{library.get('name')} {library.get('version')}",
         "blas_kernel": blas_kernel(),
+        "arithmetic": arithmetic_digest(),
     }
+
+
+def record(path, iteration):
+    """What differs since the last entry of a versions.json, in words; it is kept in the file.
+
+    The keys stay those of the run's start; "history" lists iteration and versions of each later
+    part of the run that had others.
+    """
+    now = versions()
+    try:
+        kept = dict(read_json(path))
+        last = dict(kept.get("history", [kept])[-1])
+    except (OSError, LookupError, TypeError, ValueError):
+        write_json(path, now | {"history": [{"iteration": iteration, **now}]})
+        return f"an unknown start, as {path.name} cannot be read"
+    found = {name: (last[name], now[name]) for name in now if name in last}
+    changed = [f"{name} {new}, not {old}" for name, (old, new) in found.items() if old != new]
+    if changed:
+        history = [*kept.pop("history", []), {"iteration": iteration, **now}]
+        write_json(path, kept | {"history": history})
+    return "; ".join(changed)
+
+
+@functools.cache
+@isolated()
+def arithmetic_digest():
+    """Digest of products and functions in float32: where it differs, logs are not the same bytes.
+
+    It tells apart what no name does, as where NumPy or BLAS take other instructions.
+    """
+    x = np.random.default_rng(0).standard_normal((256, 80)).astype(np.float32)
+    found = x @ x.T, x[:, :17].T @ x, np.exp(x), np.tanh(x), x.sum(axis=0), x.sum()
+    return hashlib.sha256(b"".join(y.tobytes() for y in found)).hexdigest()[:12]
 
 
 @functools.cache
@@ -48,10 +85,7 @@ def commit(checkout):
 
 def blas_kernel():
     """Name of the kernel that OpenBLAS chose for this processor; None for another library."""
-    # A symbol is looked up in the extension module and in the libraries that it was linked with.
-    library = ctypes.CDLL(_umath_linalg.__file__)
-    for name in CORENAMES:
-        if function := getattr(library, name, None):
-            function.restype = ctypes.c_char_p
-            return function().decode()
-    return None
+    if (found := arithmetic.find(*CORENAMES)) is None:
+        return None
+    found[0].restype = ctypes.c_char_p
+    return found[0]().decode()

@@ -1,13 +1,11 @@
 """Agent that acts, one step at a time. [Alg. 1, lines 4-5]"""
 
-from pathlib import Path
-
 import numpy as np
 
 from lvgts_np.paper.attention import append
 from lvgts_np.paper.model import encode_step, policy, squash
 from lvgts_np.training import config_file
-from lvgts_np.training.config import ConfigError
+from lvgts_np.training.config import ConfigError, expanded
 
 
 class Agent:
@@ -26,8 +24,9 @@ class Agent:
         """Agent that a run saved in its seed_<s>; ConfigError where there is none, or a damaged."""
         from lvgts_np.training import checkpoint  # which needs this module
 
-        config = config_file.load(Path(directory) / "config.json")
-        path = Path(directory) / "checkpoint.npz"
+        directory = expanded(directory)
+        config = config_file.load(directory / "config.json")
+        path = directory / "checkpoint.npz"
         try:
             saved = checkpoint.read(path, config)
         except ValueError as error:

@@ -11,6 +11,7 @@ from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
 from lvgts_np.training.agent import Agent
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.config import ParityError
 from lvgts_np.training.replay_buffer import collect, training_reward
 
@@ -22,6 +23,7 @@ ROUNDING = 1e-11  # ... and of all arrays
 ADVICE = "--grad autograd trains with the reference implementation, --no-parity skips this check"
 
 
+@isolated()
 def check_parity(config, task):
     """Compare both backends on one mini-batch in float64: losses, return, gradients, credit.
 

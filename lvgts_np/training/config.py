@@ -3,12 +3,21 @@
 import dataclasses
 import difflib
 import math
+import operator
+import os
+import reprlib
+from pathlib import Path
 
 from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
 
+# Environment variables, each read by another BLAS as it is loaded.
+THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "BLIS_NUM_THREADS",
+)  # fmt: skip
 MAX_ABS = 10**9  # of any number: far beyond it sizes and squares overflow
 BOUNDS = {  # as help and messages word them
     ">= 0": lambda x: x >= 0,
@@ -87,6 +96,7 @@ class Config:
 
     def __post_init__(self):
         for name in FIELDS:
+            object.__setattr__(self, name, plain(getattr(self, name)))
             check_value(name, getattr(self, name))
         if self.t1 >= self.t2:
             raise ConfigError(f"t1 = {self.t1}, t2 = {self.t2}: t1 must be < t2")
@@ -154,6 +164,31 @@ def did_you_mean(word, words):
     lower = {known.lower(): known for known in words}
     near = difflib.get_close_matches(str(word).lower(), list(lower), n=1, cutoff=0.5)
     return f"; did you mean {lower[near[0]]!r}?" if near else f"; one of {', '.join(words)}"
+
+
+def plain(value):
+    """Python's own number for one of NumPy's, which JSON does not take."""
+    return value.item() if getattr(value, "shape", None) == () else value
+
+
+def whole(name, value, minimum):
+    """Plain int; ConfigError unless value is a whole number of any type from minimum to MAX_ABS."""
+    value = plain(value)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise ConfigError(f"{name} = {reprlib.repr(value)}: must be a whole number")
+    if not minimum <= (number := operator.index(value)) <= MAX_ABS:
+        raise ConfigError(f"{name} = {number}: must be from {minimum} to {MAX_ABS}")
+    return number
+
+
+def expanded(path):
+    """Path with ~ expanded; ConfigError for what is no path."""
+    try:
+        if "\0" in os.fspath(path):
+            raise ValueError("no path holds the character 0")
+        return Path(path).expanduser()
+    except (TypeError, ValueError, RuntimeError) as error:  # the last for ~ without a home
+        raise ConfigError(f"path {reprlib.repr(path)}: {error}") from error
 
 
 def check_name(name):

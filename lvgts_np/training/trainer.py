@@ -1,7 +1,8 @@
 """Algorithm 1, outer loop: collect episodes, fit the model, improve the policy."""
 
+import itertools
 import math
-import operator
+import reprlib
 import time
 
 import numpy as np
@@ -13,12 +14,14 @@ from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
 from lvgts_np.tasks.memory import Task
 from lvgts_np.training.agent import Agent
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import BACKENDS, check_parity
-from lvgts_np.training.config import ConfigError
+from lvgts_np.training.config import MAX_ABS, ConfigError, whole
 from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
 
+MAX_SEEDS = 100_000  # of one run
 STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
 RETURNS = ("return_recall", "return_total")
 LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
@@ -32,6 +35,7 @@ class Trainer:
     seed at position s stopped: its parameters stay as they last were.
     """
 
+    @isolated()
     def __init__(self, config, seeds=(0,)):
         self.config, self.seeds, self.iteration, self.frozen = config, check_seeds(seeds), 0, {}
         self.task = make_task(config)
@@ -80,25 +84,26 @@ class Trainer:
             if self.due:
                 yield self.evaluate()
 
+    @isolated()
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            episodes, u = self._timed("collect", self._collect)  # lines 2-8
-            for _ in range(self.config.model_steps):
-                self._timed("model", self._fit_model)  # line 9
-            # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
-            # the attention forms, as credit without it is wrong and the policy would drift.
-            if self.iteration >= self.config.warmup_iterations:
-                self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
+        episodes, u = self._timed("collect", self._collect)  # lines 2-8
+        for _ in range(self.config.model_steps):
+            self._timed("model", self._fit_model)  # line 9
+        # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
+        # the attention forms, as credit without it is wrong and the policy would drift.
+        if self.iteration >= self.config.warmup_iterations:
+            self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
         self.iteration += 1
 
+    @isolated()
     def evaluate(self):
         """Row of the log, a dict of columns (S,); a new interval begins.
 
         Training returns and losses are means since the last row, nan before the first iteration.
         """
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            row = self._timed("evaluate", self._evaluate)
+        row = self._timed("evaluate", self._evaluate)
+        self._freeze(row)
         for name in (*RETURNS, *LOSSES):
             entries = [entry[name] for entry in self.interval]
             row[name] = sum(entries) / len(entries) if entries else np.full(len(self.seeds), np.nan)
@@ -108,6 +113,7 @@ class Trainer:
             row[name] = np.full(len(self.seeds), count)
         return row
 
+    @isolated()
     def probe(self, B):
         """New episodes from the evaluation stream, B per seed, played without policy noise.
 
@@ -117,6 +123,7 @@ class Trainer:
         episodes, u = collect(self.task, self._agent(), noise)
         return episodes, noise, self._infer(episodes, u)
 
+    @isolated()
     def credit(self, inferred, cotangents):
         """Credit of every action for weighted sums of predicted rewards, see `paper.credit`."""
         c = self.config
@@ -190,15 +197,24 @@ class Trainer:
         """
         x, g = flatten(params, params), flatten(gradient, params)
         checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(g)}
-        for what, values in checked.items():
-            for s in np.flatnonzero(~np.isfinite(values)):
-                self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
+        self._freeze(checked)
         new, moved = adam_step(x, clip_norm(g, self.config.clip_norm), adam, *rate)
+        state = {"": new, "Adam's m of ": moved.m, "Adam's v of ": moved.v}
+        if not np.isfinite(sum(array.sum() for array in state.values())):  # a sum is cheap
+            for what, array in state.items():
+                self._freeze({what + n: y for n, y in unflatten(array, params).items()})
         if self.frozen:
             keep = list(self.frozen)
             for now, before in ((new, x), (moved.m, adam.m), (moved.v, adam.v)):
                 now[keep] = before[keep]
         return unflatten(new, params), moved
+
+    def _freeze(self, checked):
+        """Freeze the seeds, on the first axis of the arrays {what: array}, that are not finite."""
+        for what, array in checked.items():
+            finite = np.isfinite(array).reshape(len(self.seeds), -1).all(axis=-1)
+            for s in np.flatnonzero(~finite):
+                self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
 
     def _evaluate(self):
         c = self.config
@@ -232,14 +248,17 @@ class Trainer:
 
 
 def check_seeds(seeds):
-    """List of seeds; ConfigError unless they are whole numbers >= 0, one at least, none twice."""
+    """List of seeds as plain ints, from any iterable; ConfigError unless they can be a run's."""
     try:
-        numbers = [operator.index(seed) for seed in seeds]
-    except TypeError:
+        numbers = [whole("seed", seed, 0) for seed in itertools.islice(seeds, MAX_SEEDS + 1)]
+    except (TypeError, ConfigError):  # no iterable; no whole numbers
         numbers = []
-    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+    if len(numbers) > MAX_SEEDS:
+        raise ConfigError(f"seeds = {reprlib.repr(seeds)}: at most {MAX_SEEDS} at a time")
+    if not numbers or len(set(numbers)) < len(numbers):
         raise ConfigError(
-            f"seeds = {seeds!r}: must be different whole numbers >= 0, such as [0] or range(4)"
+            f"seeds = {reprlib.repr(seeds)}: must be different whole numbers from 0 to {MAX_ABS}, "
+            "such as [0] or range(4)"
         )
     return numbers
 

@@ -5,7 +5,6 @@ the pictures are drawn from these alone; read back they are dicts of columns by 
 or an algo by `of`.
 """
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -52,14 +51,19 @@ def draw(study, directory):
     }
     for name, (header, rows) in tables.items():
         write_table(directory / f"{name}.csv", header, rows)
-    table = {name: read_table(directory / f"{name}.csv") for name in tables}
+    table = {name: read_back(directory / f"{name}.csv", tables[name][0]) for name in tables}
     save_both(lambda: plot_figure2(**table), directory / "figure2")
     save_both(lambda: plot_final_returns(table["finals"]), directory / "spread")
 
 
+def read_back(path, header):
+    """Columns of a table; empty ones where it has no rows, as of runs that all failed at once."""
+    return read_table(path) or {str(name): np.array([]) for name in header}
+
+
 def save_both(plot, stem):
     """Write the Figure of plot() as PNG and as PDF."""
-    with matplotlib.rc_context(style.STYLE):
+    with style.defaults():
         figure = plot()
         for kind in ("png", "pdf"):
             style.save(figure, stem.with_suffix(f".{kind}"), dpi=200)

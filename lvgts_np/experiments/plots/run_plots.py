@@ -3,8 +3,6 @@
 draw_... makes both, a table and a Figure, from the files of seeds that share the config c.
 """
 
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, SymLogNorm
@@ -17,6 +15,7 @@ from lvgts_np.experiments.plots import style
 from lvgts_np.experiments.plots.credit_flow import flow_table, plot_credit_flow
 from lvgts_np.experiments.plots.style import BLUE, BOUNDS, ORANGE, RED, fields, matrix, phases
 from lvgts_np.experiments.run_data import learning_curves, mean_over_seeds, read_seed, same_settings
+from lvgts_np.training.config import expanded
 from lvgts_np.training.files import write_table
 
 # Credit has one scale in all pictures, in reward per unit of action: maps can be compared.
@@ -26,16 +25,17 @@ SIZES = LinearSegmentedColormap.from_list(
 )
 
 
-def draw(directory, like=None):
+def draw(directory, like=None, only=None):
     """Draw <out>/<task>/<algo> from its run directories: pictures, and the CSV behind each.
 
     A seed without a file is left out of its picture. Seeds with another config than that of seed
-    `like`, or of most, are left out of all. ValueError where there is nothing to draw, or a file
-    is damaged.
+    `like`, or of most, are left out of all, as are those not in `only`. ValueError where there is
+    nothing to draw, or a file is damaged.
     """
-    directory = Path(directory)
+    directory = expanded(directory)
     paths = [path.parent for path in directory.glob("seed_*/config.json")]
-    seeds = [read_seed(path) for path in paths if path.name[5:].isdecimal()]
+    named = {int(path.name[5:]): path for path in paths if path.name[5:].isdecimal()}
+    seeds = [read_seed(path) for n, path in named.items() if only is None or n in only]
     seeds = sorted((seed for seed in seeds if seed.tables), key=lambda seed: seed.number)
     seeds = same_settings(seeds, like)
     if not seeds:
@@ -47,7 +47,7 @@ def draw(directory, like=None):
         if having:
             c = having[0].config
             title = style.heading(c, what, [seed.number for seed in having])
-            with matplotlib.rc_context(style.STYLE):
+            with style.defaults():
                 table, figure = draw_seeds(having, c, title)
                 write_columns(directory / f"{stem}.csv", table)
                 style.save(figure, directory / f"{stem}.png")

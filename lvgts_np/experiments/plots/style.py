@@ -1,9 +1,15 @@
 """What the pictures share: colours, matrices over steps, phases, files."""
 
+import contextlib
+import io
+
+import matplotlib
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from lvgts_np.training.config import ConfigError
 from lvgts_np.training.files import replacing
 
 # After Okabe and Ito: told apart in colour blindness and in grey print.
@@ -31,6 +37,26 @@ def heading(c, what, seeds):
     """Title of a picture: task, algorithm, seeds, content."""
     many = f"{len(seeds)} seeds" if len(seeds) > 1 else f"seed {seeds[0]}"
     return f"{c['task']}, {ALGOS[c['algo']]}, {many}: {what}"
+
+
+@contextlib.contextmanager
+def defaults():
+    """Matplotlib's own settings and ours, whatever the user's; afterwards the user's again."""
+    own = dict(dict.items(matplotlib.rcParamsDefault))
+    own.pop("backend")  # none is used: a Figure without pyplot is drawn by its format's own
+    with matplotlib.rc_context(own | STYLE), np.errstate(all="ignore"):
+        yield
+
+
+def check():
+    """ConfigError where no picture can be drawn, before the work that it would show."""
+    try:
+        with defaults():
+            figure = Figure((1, 1))
+            figure.text(0.5, 0.5, r"a $\hat r$")
+            figure.savefig(io.BytesIO(), format="png", dpi=20)
+    except Exception as error:
+        raise ConfigError(f"Matplotlib cannot draw: {error}") from error
 
 
 def save(figure, path, dpi=150):

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +11,13 @@ from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.run_directory import condition_directory
 from lvgts_np.experiments.studies import claims
 from lvgts_np.experiments.studies.report import bullets, paragraph, picture, table, write
-from lvgts_np.experiments.studies.summary import Summary, column, run_summaries, summary_table
+from lvgts_np.experiments.studies.summary import (
+    Summary,
+    column,
+    run_summaries,
+    summary_table,
+)
+from lvgts_np.experiments.studies.training import train_study
 from lvgts_np.training.files import read_json, write_table
 
 RULES = (
@@ -49,15 +54,30 @@ NUMBERS = {  # columns of the table of numbers; an interval stands behind its nu
 }
 
 
-def figure2(conditions, seeds, out, **modes):
-    """Run the conditions (Configs) and report them in <out>/figure2; a Summary each.
+def train(conditions, seeds, out, **modes):
+    """Run the conditions (Configs); a Summary each.
 
     modes are the keyword arguments of `runs.train`. Errors as there.
     """
-    directories = {(c.task, c.algo): condition_directory(out, c) for c in conditions}
-    runs.train(dict(zip(directories.values(), conditions, strict=True)), seeds, **modes)
+    return train_study({(c.task, c.algo): c for c in conditions}, places(conditions, out), seeds,
+                     out / "figure2", **modes)  # fmt: skip
+
+
+def places(conditions, out):
+    return {(c.task, c.algo): condition_directory(out, c) for c in conditions}
+
+
+def report(conditions, seeds, out):
+    """Draw every condition, and report all in <out>/figure2; whether nothing of it failed."""
+    directories = places(conditions, out)
+    drawn = [runs.draw(path, seeds) for path in directories.values()]
+    written = runs.attempt("report not written", write_report, conditions, seeds, directories, out)
+    return all(drawn) and written
+
+
+def write_report(conditions, seeds, directories, out):
     study = {names: read_seeds(path, seeds) for names, path in directories.items()}
-    directory = Path(out) / "figure2"
+    directory = out / "figure2"
     directory.mkdir(exist_ok=True)
     rows, found = summary_table(study), claims.evaluate(study)
     write_table(directory / "summary.csv", Summary._fields, rows)
@@ -65,17 +85,23 @@ def figure2(conditions, seeds, out, **modes):
     paper_plots.draw(study, directory)
     first = next(iter(directories.values())) / f"seed_{seeds[0]}"
     used = dataclasses.asdict(conditions[0]) | read_json(first / "versions.json")
+    stopped = [
+        f"{task} {algo} seed {seed.number}: {seed.summary['frozen']}"
+        for (task, algo), seeds_there in study.items()
+        for seed in seeds_there
+        if seed.summary["frozen"]
+    ]
     sections = {
         "Claims": [paragraph(RULES), claims_table(found)],
         "Figure 2": [picture(directory / "figure2.png", *FIGURE)],
         "Final returns": [picture(directory / "spread.png", *SPREAD), numbers_table(rows)],
         "Credit maps": [paragraph(CREDIT), *credit_maps(study, directories)],
+        **({"Runs that stopped": [bullets(stopped)]} if stopped else {}),
         "Files": [bullets(links(*names, at) for names, at in directories.items())],
         "Settings": [settings_table(used, len(seeds))],
     }
     page = directory / "report.html"
     write(page, "Figure 2 of LVGTS: a reproduction", verdict(found), sections)
-    return rows
 
 
 def verdict(found):

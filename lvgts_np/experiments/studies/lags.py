@@ -5,14 +5,17 @@ L = t₂ + 1 - (t₁ - 1). All else stays: N, k, the recall steps, the budget in
 LONG the model learns from half the mini-batch, or the longest lag would take most of the time.
 """
 
-from pathlib import Path
-
 from lvgts_np.experiments import runs
 from lvgts_np.experiments.plots.paper_plots import plot_lags, save_both
 from lvgts_np.experiments.plots.style import BOUNDS
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.studies.statistics import interval
-from lvgts_np.experiments.studies.summary import final_returns, run_summaries, summarise
+from lvgts_np.experiments.studies.summary import (
+    final_returns,
+    run_summaries,
+    summarise,
+)
+from lvgts_np.experiments.studies.training import train_study
 from lvgts_np.training.config import ALGOS
 from lvgts_np.training.files import read_table, write_table
 
@@ -26,18 +29,31 @@ MEANS = (
 RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *BOUNDS)
 
 
-def lag_sweep(base, seeds, out, **modes):
-    """Run every lag with both algorithms in <out>/horizon, and draw them.
+def train(base, seeds, out, **modes):
+    """Run every lag with both algorithms in <out>/horizon; a Summary each, the lag as its task.
 
-    base is the Config that they share; modes are the keyword arguments of `runs.train`. Returns a
-    Summary of each, with the lag in the place of the task. Errors as there.
+    base is the Config that they share; modes are the keyword arguments of `runs.train`. Errors as
+    there.
     """
-    directory = Path(out) / "horizon"
-    paths = {(lag, algo): directory / f"lag_{lag}" / algo for lag in LAGS for algo in ALGOS}
-    configs = {at: at_lag(base, lag).replace(algo=algo) for (lag, algo), at in paths.items()}
-    runs.train(dict(reversed(configs.items())), seeds, **modes)  # the longest first
-    study = {condition: read_seeds(path, seeds) for condition, path in paths.items()}
-    return draw({condition: run_summaries(study, condition) for condition in study}, directory)
+    paths = places(out)
+    configs = {(lag, algo): at_lag(base, lag).replace(algo=algo) for lag, algo in paths}
+    return train_study(configs, paths, seeds, out / "horizon", **modes)
+
+
+def places(out):
+    at = out / "horizon"
+    return {(lag, algo): at / f"lag_{lag}" / algo for lag in LAGS for algo in ALGOS}
+
+
+def report(base, seeds, out):
+    """Draw every condition and the sweep; whether nothing of it failed."""
+    drawn = [runs.draw(path, seeds) for path in places(out).values()]
+    return runs.attempt("sweep not drawn", draw_sweep, seeds, out) and all(drawn)
+
+
+def draw_sweep(seeds, out):
+    study = {condition: read_seeds(path, seeds) for condition, path in places(out).items()}
+    draw({condition: run_summaries(study, condition) for condition in study}, out / "horizon")
 
 
 def at_lag(base, lag):
@@ -48,7 +64,7 @@ def at_lag(base, lag):
 
 
 def draw(found, directory):
-    """Write horizon.csv and runs.csv, and from these alone the picture; a Summary each.
+    """Write horizon.csv and runs.csv, and from these alone the picture.
 
     found are the runs {(lag, algo): {seed: summary}}.
     """
@@ -63,4 +79,3 @@ def draw(found, directory):
         write_table(directory / name, header, [[row[key] for key in header] for row in rows])
         tables.append(read_table(directory / name))
     save_both(lambda: plot_lags(*tables), directory / "horizon")
-    return summaries
