@@ -1,0 +1,261 @@
+"""Programs under faults: children of this process, what they leave, and what they should leave."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lvgts_np import cli
+from lvgts_np.training.files import load_arrays
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 300.0  # after which a program hangs; the machine may be busy
+MAX_LINE = 2_000  # characters of a message
+TINY = (
+    "--smoke --quiet --set H=2 hidden=2 model_steps=1 model_batch=4 replay_episodes=10 episodes=20 "
+    "episodes_per_iteration=4 eval_episodes=4 warmup=0.4 t1=1 t2=2 T=4 N=2 k=2"
+).split()
+TRAIN = ["--task", "dummy_amt", "--seeds", "2", *TINY]
+STUDY = "--smoke --quiet --seeds 1 --set H=2 hidden=2 model_steps=1 episodes=16".split()
+# By name: the words of a command, without --out. `lags` sets t2 and T itself.
+COMMANDS = {
+    "train": TRAIN,
+    "pendulum": ["--task", "pendulum_pmt", "--algo", "lm_svg", "--seeds", "2", *TINY],
+    "figure2": ["figure2", *STUDY],
+    "lags": ["lags", *STUDY],
+}
+IGNORED = {"timing.csv", "versions.json"}  # seconds, and what else differs between equal runs
+
+
+class Fault(AssertionError):
+    """What the package does wrongly: one line."""
+
+
+class Ended(NamedTuple):
+    """A program that has ended: exit code (negative: its signal), output, memory in bytes."""
+
+    code: int
+    out: str
+    err: str
+    peak: int = 0
+
+    def __str__(self):
+        return f"exit {self.code}, {self.err[-300:]!r}"
+
+
+class Kind(NamedTuple):
+    """Faults of one kind: its row of the table, how many the quick and the long form try."""
+
+    title: str
+    quick: int
+    long: int
+    trial: object
+    prepare: object = lambda: reference("train")  # what the trials share
+
+
+def forked(work, seconds=SECONDS):
+    """Ended of work(), which returns an exit code, in a child of this process."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                os.setpgid(0, 0)
+                for n, file in enumerate((out, err), start=1):
+                    os.dup2(file.fileno(), n)
+                sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 (ends with the process)
+                sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+                code = work() or 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                with contextlib.suppress(Exception):
+                    sys.stdout.flush()
+                os._exit(code if isinstance(code, int) else 1)
+        status, usage = awaited(child, seconds)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode(errors="backslashreplace"))
+    return Ended(os.waitstatus_to_exitcode(status), *texts, usage.ru_maxrss * 1024)
+
+
+def awaited(child, seconds):
+    """Status and resources of a child that has ended; Fault where it hangs."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pid, status, usage = os.wait4(child, os.WNOHANG)
+        if pid:
+            return status, usage
+        time.sleep(0.002)
+    with contextlib.suppress(OSError):
+        os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise Fault(f"no end after {seconds:.0f} s")
+
+
+def command(words, before=lambda: None, pictures=False, **how):
+    """Ended of the command line in a child, as a program: before() prepares it."""
+
+    def work():
+        sys.argv = ["run.py", *map(str, words)]
+        if not pictures:
+            Figure.savefig = sketch
+        before()
+        return cli.main()
+
+    return forked(work, **how)
+
+
+def sketch(figure, file, **how):
+    """Stands in for a picture, whose drawing takes ten times the time of all the rest."""
+    texts = [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+    content = "\n".join(texts).encode()
+    file.write(content) if hasattr(file, "write") else Path(file).write_bytes(content)
+
+
+def program(words, seconds=SECONDS, cwd=None, stdin=subprocess.DEVNULL, **env):
+    """Ended of `python run.py words`, started anew; None in env takes a variable away."""
+    around = os.environ | {"OMP_NUM_THREADS": "1"} | env
+    around = {name: value for name, value in around.items() if value is not None}
+    start = [sys.executable, str(ROOT / "run.py"), *map(str, words)]
+    try:
+        done = subprocess.run(
+            start, stdin=stdin, capture_output=True, timeout=seconds, env=around, cwd=cwd
+        )
+    except subprocess.TimeoutExpired:
+        raise Fault(f"no end after {seconds:.0f} s") from None
+    return Ended(done.returncode, *(x.decode(errors="replace") for x in (done.stdout, done.stderr)))
+
+
+@functools.cache
+def scratch():
+    """Folder of this process and its children, which `run` deletes."""
+    return Path(tempfile.mkdtemp(prefix="lvgts_faults_")).resolve()
+
+
+@functools.cache
+def reference(name, pictures=False):
+    """Folder of what a command of COMMANDS leaves without a fault."""
+    out = scratch() / f"{name}{'_drawn' * pictures}"
+    if not out.exists():
+        ended = command([*COMMANDS[name], "--out", out], pictures=pictures)
+        if ended.code or ended.err:
+            raise Fault(f"without a fault {name} ends with {ended}")
+    return out
+
+
+def references(*names):
+    for name in names:
+        reference(name)
+
+
+def answered(ended, codes=(0, 1, 2), lines=1, names=()):
+    """The Ended; Fault unless it is an answer: a code of these, a line or none, no traceback.
+
+    One of `names` must be in its line where it failed.
+    """
+    said = [line for line in ended.err.splitlines() if line.strip()]
+    if "Traceback" in ended.err or ended.code not in codes:
+        raise Fault(f"{ended}; allowed are {codes}")
+    if len(said) > lines or any(len(line) > MAX_LINE for line in said):
+        raise Fault(f"{len(said)} lines on stderr, the first {said[0][:200]!r}")
+    if ended.code and not said:
+        raise Fault(f"{ended} without a word")
+    if ended.code and names and not any(str(name) in ended.err for name in names):
+        raise Fault(f"{ended} names none of {names[:3]}")
+    return ended
+
+
+def tree(folder):
+    """What is in a folder, by path: kind, and digest of the content or target of a link."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        is_file = stat.S_ISREG(mode)
+        what = hashlib.sha256(path.read_bytes()).hexdigest() if is_file else stat.S_IFMT(mode)
+        found[str(path.relative_to(folder))] = os.readlink(path) if stat.S_ISLNK(mode) else what
+    return found
+
+
+def unchanged(before, folder, what):
+    """Fault where a folder has not what it had (see `tree`)."""
+    after = tree(folder)
+    changed = sorted(x for x in before | after if before.get(x) != after.get(x))
+    if changed:
+        raise Fault(f"{what}, and yet changed: {', '.join(changed[:4])}")
+
+
+def content(path):
+    """What of a file has to be equal in equal runs."""
+    if path.name == "checkpoint.npz":
+        groups = load_arrays(path)
+        rest = json.loads(str(groups.pop("rest")["json"])) | {"seconds": 0}
+        for group in ("logs", "digests"):
+            groups[group] = {"log.csv": groups.get(group, {}).get("log.csv")}
+        arrays = {
+            f"{group}/{name}": (str(np.asarray(x).dtype), np.shape(x), np.asarray(x).tobytes())
+            for group, xs in groups.items()
+            for name, x in xs.items()
+        }
+        return json.dumps(rest, sort_keys=True), arrays
+    if path.name == "summary.json":
+        return json.dumps(json.loads(path.read_bytes()) | {"wall_s": 0})
+    return re.sub(rb'"wall_s": [^,\n]+', b"", path.read_bytes())
+
+
+def same(one, other, besides=()):
+    """Fault where a run has left other files, or others' content, than the reference `one`."""
+    files = [
+        {str(path.relative_to(folder)): path for path in folder.rglob("*") if not path.is_dir()}
+        for folder in (one, other)
+    ]
+    skipped = IGNORED | set(besides)
+    for name in sorted(files[0].keys() | files[1].keys()):
+        if name not in files[0] or name not in files[1]:
+            raise Fault(f"{name} is {'left over' if name in files[1] else 'missing'}")
+        if Path(name).name in skipped or Path(name).name == "report.html":
+            continue
+        paths = [found[name] for found in files]
+        if paths[0].read_bytes() != paths[1].read_bytes() and content(paths[0]) != content(
+            paths[1]
+        ):
+            raise Fault(f"{name} differs from that of the undisturbed run")
+
+
+def results(text):
+    """Result lines without seconds and places."""
+    return [re.sub(r", \d+ s -> .*|-> .*", "", line) for line in text.splitlines()]
+
+
+def copied(folder, place):
+    """Copy of a folder, links and times as they are."""
+    shutil.copytree(folder, place, symlinks=True)
+    return place
+
+
+def limit(**limits):
+    """Set limits of this process by name, such as AS=10**9."""
+    for name, most in limits.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+
+
+def generator(seed, kind, number):
+    return random.Random(f"{seed}/{kind}/{number}")
