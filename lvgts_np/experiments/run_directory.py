@@ -78,6 +78,8 @@ def resumable(config, seed, path):
             if file.is_file():
                 state = checkpoint.read(file, config, seed)
                 return state, {name: known_part(path / name, state) for name in LOGS}
+        except OutputError:
+            raise
         except (ValueError, OSError) as error:
             faults[file] = error
     for file, error in faults.items():
@@ -92,6 +94,8 @@ def known_part(log, state):
     OutputError where it has changed.
     """
     length, digest = (state.get(group, {}).get(log.name) for group in ("logs", "digests"))
+    if not log.is_file():
+        raise ValueError(f"{log.name} is missing")
     if length is None or log.stat().st_size < length:
         raise ValueError(f"it knows of more rows than {log.name} has")
     content = read_bytes(log, MAX_TABLE)[: int(length)]

@@ -300,7 +300,7 @@ DAMAGES = {
     "a lost row": (
         lambda path: path.with_name("log.csv").write_text("iteration\n"), "more rows than log.csv",
     ),
-    "no log": (lambda path: path.with_name("timing.csv").unlink(), "FileNotFoundError"),
+    "no log": (lambda path: path.with_name("timing.csv").unlink(), "timing.csv is missing"),
 }  # fmt: skip
 
 
