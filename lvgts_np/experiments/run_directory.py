@@ -42,10 +42,12 @@ def look(config, seeds, directory, force=False, resume=False):
         if not (force or resume) and path.is_dir() and any(path.iterdir()):
             advice = "choose another --out, or use --resume or --force"
             raise OutputError(f"{path} holds a run already: {advice}")
-        done = saved(config, seed, path) if resume and (path / "config.json").is_file() else 0
+        done = saved(config, seed, path) if resume and (path / "config.json").exists() else 0
         (summaries if isinstance(done, dict) else left)[seed] = done
-    for seed in left:
-        check_writable(directory / f"seed_{seed}")
+    for path in [directory / f"seed_{seed}" for seed in left]:
+        if folders := [name for name in FILES if (path / name).is_dir()]:
+            raise OutputError(f"{path / folders[0]} is a folder: choose another --out")
+        check_writable(path)
     return left, summaries
 
 
