@@ -59,11 +59,12 @@ def saved(config, seed, path):
         if old != new:
             advice = "choose another --out, or use --force in place of --resume"
             raise OutputError(f"{path} holds a run with {name} = {old}, not {new}: {advice}")
-    if (path / "summary.json").is_file():
+    if (file := path / "summary.json").is_file():
         try:
             return read_complete(path).summary
         except (ValueError, OSError) as error:
-            raise OutputError(f"{error}: delete {path} and seed {seed} starts again") from error
+            advice = f"restore it, or delete {file} and seed {seed} goes on from its checkpoint"
+            raise OutputError(f"{error}: {advice}") from error
     state, _ = resumable(config, seed, path)
     return checkpoint.check(config, seed, state) if state else 0
 

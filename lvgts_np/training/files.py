@@ -177,7 +177,8 @@ def load_arrays(path, wanted=lambda name, dtype, shape: True, limit=math.inf):
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 if name in names or member.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"{name} is there twice, or compressed")
+                    fault = "there twice" if name in names else "compressed"
+                    raise ValueError(f"{name} is {fault}")
                 names.add(name)
                 with archive.open(member) as start:
                     np.lib.format.read_magic(start)
