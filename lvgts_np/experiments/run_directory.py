@@ -116,7 +116,8 @@ def check_writable(path):
     """OutputError unless a directory can be made, where there is none, and written to."""
     try:
         there = next(place for place in (path, *path.parents) if place.exists())
-        sweep(there, TRIAL)
+        for place in (path, *path.parents[:4]):  # where an earlier trial may have been
+            sweep(place, TRIAL)
         with tempfile.TemporaryDirectory(prefix=f"{temporary(TRIAL)}_", dir=there) as trial:
             Path(trial, path.relative_to(there)).mkdir(parents=True, exist_ok=True)
     except OSError as error:

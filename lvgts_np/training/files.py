@@ -51,7 +51,7 @@ def temporary(name):
 def sweep(directory, name):
     """Delete what is under a `temporary` name of a process that is gone, or that is old."""
     form = re.compile(rf"\.{re.escape(name)}\.(?P<host>.+)\.(?P<pid>\d{{1,9}})(_\w+)?")
-    for entry in os.scandir(directory):
+    for entry in os.scandir(directory) if directory.is_dir() else ():
         # Another process may sweep too.
         with contextlib.suppress(FileNotFoundError):
             if (made := form.fullmatch(entry.name)) and (
