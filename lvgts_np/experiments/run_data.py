@@ -51,19 +51,22 @@ def read_seed(path):
         file = path / "summary.json"
         summary = read(file, lambda text: parse_summary(text, number, config), known=known(file))
     for stem in TABLES:
-        if (file := path / f"{stem}.csv").is_file():
+        if (file := path / f"{stem}.csv").exists():
             parse = functools.partial(parse_table, stem, config)
             tables[stem] = read(file, parse, MAX_TABLE, known(file))
     return Seed(number, config, summary, {stem: table for stem, table in tables.items() if table})
 
 
 def read_complete(path):
-    """Seed of a run that is complete; ValueError where its summary lacks something too."""
-    seed, file = read_seed(path), path / "credit_episodes.csv"
+    """Seed of a run that is complete; ValueError where something that it wrote is missing too."""
+    seed, known = read_seed(path), vouched(path, True)
     if missing := set(SUMMARY) - seed.summary.keys():
         raise ValueError(f"{path / 'summary.json'}: damaged, no {min(missing)}")
-    if file.is_file():
-        read(file, str, MAX_TABLE, vouched(path, True)(file))
+    for file in (path / name for name in (*checkpoint.LOGS, *checkpoint.TABLES)):
+        if known(file) and not file.exists():
+            raise ValueError(f"{file}: missing")
+        if known(file) and file.stem not in TABLES:
+            read(file, str, MAX_TABLE, known(file))
     return seed
 
 
@@ -113,6 +116,8 @@ def parse_summary(text, number, config):
 def parse_table(stem, config, text):
     """Columns of <stem>.csv; ValueError where one is missing, or the steps are not in order."""
     table, (steps, values) = arrays(text), TABLES[stem]
+    if not text:
+        raise ValueError("it is empty")
     if not table:
         return {}
     if missing := {*steps, *values} - table.keys():

@@ -37,10 +37,12 @@ def look(config, seeds, directory, force=False, resume=False):
         if not (force or resume) and path.is_dir() and any(path.iterdir()):
             advice = "choose another --out, or use --resume or --force"
             raise OutputError(f"{path} holds a run already: {advice}")
-        done = saved(config, seed, path) if resume and (path / "config.json").is_file() else 0
+        done = saved(config, seed, path) if resume and (path / "config.json").exists() else 0
         (summaries if isinstance(done, dict) else left)[seed] = done
-    for seed in left:
-        check_writable(directory / f"seed_{seed}")
+    for path in [directory / f"seed_{seed}" for seed in left]:
+        if folders := [name for name in FILES if (path / name).is_dir()]:
+            raise OutputError(f"{path / folders[0]} is a folder: choose another --out")
+        check_writable(path)
     return left, summaries
 
 
@@ -52,11 +54,12 @@ def saved(config, seed, path):
         if old != new:
             advice = "choose another --out, or use --force in place of --resume"
             raise OutputError(f"{path} holds a run with {name} = {old}, not {new}: {advice}")
-    if (path / "summary.json").is_file():
+    if (file := path / "summary.json").is_file():
         try:
             return read_complete(path).summary
         except (ValueError, OSError) as error:
-            raise OutputError(f"{error}: delete {path} and seed {seed} starts again") from error
+            advice = f"restore it, or delete {file} and seed {seed} goes on from its checkpoint"
+            raise OutputError(f"{error}: {advice}") from error
     state, _ = resumable(config, seed, path)
     return checkpoint.check(config, seed, state) if state else 0
 
@@ -73,6 +76,8 @@ def resumable(config, seed, path):
             if file.is_file():
                 state = checkpoint.read(file, config, seed)
                 return state, {name: known_part(path / name, state) for name in LOGS}
+        except OutputError:
+            raise
         except (ValueError, OSError) as error:
             faults[file] = error
     for file, error in faults.items():
@@ -87,6 +92,8 @@ def known_part(log, state):
     OutputError where it has changed.
     """
     length, digest = (state.get(group, {}).get(log.name) for group in ("logs", "digests"))
+    if not log.is_file():
+        raise ValueError(f"{log.name} is missing")
     if length is None or log.stat().st_size < length:
         raise ValueError(f"it knows of more rows than {log.name} has")
     content = read_bytes(log, MAX_TABLE)[: int(length)]
@@ -104,7 +111,8 @@ def check_writable(path):
     """OutputError unless a directory can be made, where there is none, and written to."""
     try:
         there = next(place for place in (path, *path.parents) if place.exists())
-        sweep(there, TRIAL)
+        for place in (path, *path.parents[:4]):  # where an earlier trial may have been
+            sweep(place, TRIAL)
         with tempfile.TemporaryDirectory(prefix=f"{temporary(TRIAL)}_", dir=there) as trial:
             Path(trial, path.relative_to(there)).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -51,7 +51,7 @@ def temporary(name):
 def sweep(directory, name):
     """Delete what is under a `temporary` name of a process that is gone, or that is old."""
     form = re.compile(rf"\.{re.escape(name)}\.(?P<host>.+)\.(?P<pid>\d{{1,9}})(_\w+)?")
-    for entry in os.scandir(directory):
+    for entry in os.scandir(directory) if directory.is_dir() else ():
         # Another process may sweep too.
         with contextlib.suppress(FileNotFoundError):
             if (made := form.fullmatch(entry.name)) and (
@@ -177,7 +177,8 @@ def load_arrays(path, wanted=lambda name, dtype, shape: True, limit=math.inf):
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 if name in names or member.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"{name} is there twice, or compressed")
+                    fault = "there twice" if name in names else "compressed"
+                    raise ValueError(f"{name} is {fault}")
                 names.add(name)
                 with archive.open(member) as start:
                     np.lib.format.read_magic(start)

@@ -19,8 +19,10 @@ from lvgts_np import adjoint
 from lvgts_np.cli import main
 from lvgts_np.experiments import batches, diagnostics, executors, runs
 from lvgts_np.experiments.plots import run_plots
+from lvgts_np.experiments.run_data import read_complete
 from lvgts_np.experiments.run_directory import (
     FILES,
+    PREVIOUS,
     OutputError,
     clear,
     condition_directory,
@@ -300,7 +302,7 @@ DAMAGES = {
     "a lost row": (
         lambda path: path.with_name("log.csv").write_text("iteration\n"), "more rows than log.csv",
     ),
-    "no log": (lambda path: path.with_name("timing.csv").unlink(), "FileNotFoundError"),
+    "no log": (lambda path: path.with_name("timing.csv").unlink(), "timing.csv is missing"),
 }  # fmt: skip
 
 
@@ -321,6 +323,184 @@ def test_a_damaged_checkpoint_is_one_line_and_loses_nothing(tmp_path, clock, cap
     train(config, tmp_path / "whole")
     assert command(tmp_path, "--resume") == 0
     assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+def far(out):
+    """A run that was killed after its second row, and the run directory of seed 2."""
+    config = tiny()
+    with pytest.MonkeyPatch.context() as patch:
+        save = batches.Files.log
+
+        def killed(run, trainer):
+            save(run, trainer)
+            if trainer.iteration == 4:
+                raise Killed
+
+        patch.setattr(batches.Files, "log", killed)
+        with pytest.raises(Killed):
+            train(config, out)
+    return config, out / "dummy_amt/lvgts/seed_2"
+
+
+def digit(path, n=-1):
+    """Change a digit in row n."""
+    rows = path.read_text().splitlines(True)
+    rows[n] = rows[n][:-2] + ("1" if rows[n][-2] != "1" else "2") + "\n"
+    path.write_text("".join(rows))
+
+
+CHANGES = {
+    "line ends": lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")),
+    "a digit": digit,
+    "quotes": lambda path: path.write_text(path.read_text().replace("2,", '"2",')),
+    "a mark": lambda path: path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes()),
+    "other file": lambda path: path.write_bytes((path.parent / "config.json").read_bytes()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", ["log.csv", "timing.csv"])
+def test_a_log_that_changed_is_one_line_before_any_training(tmp_path, capsys, change, name):
+    config, folder = far(tmp_path)
+    CHANGES[change](folder / name)
+    before = contents(tmp_path)
+    assert command(tmp_path, "--resume") == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"{folder / name}: damaged, not as the run wrote it" in err
+    assert contents(tmp_path) == before
+
+
+LOSSES = {
+    "no bytes": lambda folder: (folder / "checkpoint.npz").write_bytes(b""),
+    "cut": lambda folder: os.truncate(folder / "checkpoint.npz", 999),
+    "a lost row": lambda folder: os.truncate(
+        folder / "log.csv", (folder / "log.csv").stat().st_size - 9
+    ),
+    "a row of zeros": lambda folder: (folder / "log.csv").write_bytes(
+        (folder / "log.csv").read_bytes()[:-9] + bytes(9)
+    ),
+    "other names": lambda folder: rewrite(lambda groups: groups["logs"].update({"../x": 0}))(
+        folder / "checkpoint.npz"
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_where_a_checkpoint_is_lost_the_one_before_it_serves(tmp_path, loss):
+    config, folder = far(tmp_path)
+    LOSSES[loss](folder)
+    assert command(tmp_path, "--resume") == 0
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+def test_where_both_checkpoints_are_lost_the_newer_is_named(tmp_path, capsys):
+    _, folder = far(tmp_path)
+    for name in ("checkpoint.npz", PREVIOUS):
+        (folder / name).write_bytes(b"")
+    assert command(tmp_path, "--resume") == 2
+    assert f"{folder / 'checkpoint.npz'} is damaged" in capsys.readouterr().err
+
+
+def test_nothing_outside_is_written_to(tmp_path):
+    config, folder = far(tmp_path / "run")
+    for name, link in (("log.csv", Path.symlink_to), ("timing.csv", Path.hardlink_to)):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+        (folder / name).unlink()
+        link(folder / name, tmp_path / name)
+    before = {name: (tmp_path / name).read_bytes() for name in ("log.csv", "timing.csv")}
+    assert command(tmp_path / "run", "--resume") == 0
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_checkpoint_of_an_earlier_version_serves(tmp_path, capsys):
+    """It knows the lengths of the logs alone, and holds the whole replay buffer."""
+    config, folder = far(tmp_path)
+
+    def earlier(groups):
+        rest = json.loads(str(groups["rest"]["json"]))
+        del groups["digests"], rest["config"]
+        groups["rest"]["json"] = np.array(json.dumps(rest))
+        for name, x in groups["replay"].items():
+            whole = np.zeros((*x.shape[:2], config.replay_episodes, x.shape[3]), x.dtype)
+            whole[:, :, : x.shape[2]] = x
+            groups["replay"][name] = whole
+
+    rewrite(earlier)(folder / "checkpoint.npz")
+    log = (folder / "log.csv").read_bytes()
+    (folder / "log.csv").write_bytes(log.replace(b"\n", b"\r\n"))
+    assert command(tmp_path, "--resume") == 2
+    assert "log.csv: damaged, not as the run wrote it" in capsys.readouterr().err
+    (folder / "log.csv").write_bytes(log)
+    assert command(tmp_path, "--resume") == 0
+    train(config, tmp_path / "whole")
+    assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+@pytest.mark.parametrize("name", [*NUMBERS, "timing.csv", "summary.json"])
+def test_what_a_complete_run_wrote_is_held_to_it(tmp_path, capsys, name):
+    config = tiny()
+    train(config, tmp_path)
+    train(config, tmp_path / "whole")
+    file = tmp_path / "dummy_amt/lvgts/seed_1" / name
+    whole = file.read_bytes()
+    for changed in (whole.replace(b"\n", b"\r\n"), whole.replace(b"0", b"1", 1), whole[:-1], b""):
+        file.write_bytes(changed)
+        before = contents(tmp_path)
+        assert command(tmp_path, "--resume") == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert f"{file}: damaged, " in err
+        with pytest.raises(ValueError, match="damaged"):
+            read_complete(file.parent)
+        assert contents(tmp_path) == before
+    if name not in ("log.csv", "timing.csv"):  # as the line says
+        file.with_name("summary.json").unlink()
+        assert command(tmp_path, "--resume") == 0
+        assert_same_run(config, tmp_path / "whole", tmp_path)
+
+
+def test_without_a_checkpoint_a_complete_run_is_held_to_what_can_be(tmp_path, capsys):
+    train(tiny(), tmp_path)
+    folder = tmp_path / "dummy_amt/lvgts/seed_1"
+    (folder / "checkpoint.npz").unlink()
+    assert command(tmp_path, "--resume") == 0
+    for name, old, new in (
+        ("log.csv", "iteration", "step"), ("log.csv", "\n4,", "\n2,"),
+        ("log.csv", "\n4,", "\n4.5,"),
+        ("attention.csv", "\n2,1,", "\n2,0,"), ("attention.csv", "\n3,", "\n9,"),
+        ("credit.csv", "\n1,", "\nnan,"), ("episode.csv", "\n1,", "\n-1,"),
+        ("summary.json", '"seed": 1', '"seed": 2'), ("summary.json", '"task": "', '"task": "x'),
+        ("summary.json", '"frozen": null', '"frozen": 3'), ("summary.json", '"wall_s": ', '"w": '),
+        ("summary.json", '"max_return": ', '"max_return": 1e999, "x": '),
+        ("summary.json", '"credit_early": ', '"credit_early": null, "x": '),
+    ):  # fmt: skip
+        whole = (folder / name).read_text()
+        assert old in whole
+        (folder / name).write_text(whole.replace(old, new, 1))
+        capsys.readouterr()
+        assert command(tmp_path, "--resume") == 2
+        err = capsys.readouterr().err
+        assert err.count("\n") == 1
+        assert f"{folder / name}: damaged, " in err
+        (folder / name).write_text(whole)
+
+
+@pytest.mark.parametrize("name", ["config.json", "log.csv"])
+def test_a_folder_in_place_of_a_file_is_named(tmp_path, capsys, name):
+    _, folder = far(tmp_path)
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    before = contents(tmp_path)
+    for how in ("--resume", "--force"):
+        assert command(tmp_path, how) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert name in err
+    assert contents(tmp_path) == before
 
 
 def test_no_byte_of_a_checkpoint_can_be_lost_unseen(tmp_path, clock):

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from concurrent.futures import Executor, Future
@@ -159,6 +160,22 @@ def test_a_frozen_seed_is_reported_and_the_others_results_stand(tmp_path, monkey
     assert smoke(tmp_path / "healthy") == 0
     healthy = tmp_path / "healthy/dummy_amt/lvgts/seed_0/log.csv"
     assert healthy.read_bytes() == (tmp_path / "dummy_amt/lvgts/seed_0/log.csv").read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process is known to be gone there")
+@pytest.mark.parametrize("how", ["--resume", "--force"])
+def test_a_picture_that_a_killed_process_was_drawing_goes_with_the_next_run(tmp_path, how):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    folder, gone = tmp_path / "dummy_amt/lvgts", f"{socket.gethostname()}.{child.pid}"
+    assert smoke(tmp_path) == 0
+    names = {path.name for path in tmp_path.rglob("*")}
+    for name in ("credit.png", "credit_flow.csv"):
+        (folder / f".{name}.{gone}").write_text("half")
+    for path in (tmp_path, folder):
+        (path / f".lvgts_np_trial.{gone}_x1" / "seed_0").mkdir(parents=True)
+    assert smoke(tmp_path, how) == 0
+    assert {path.name for path in tmp_path.rglob("*")} == names
 
 
 def test_a_damaged_older_seed_spoils_only_the_pictures(tmp_path, capsys):

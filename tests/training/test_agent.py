@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
+from lvgts_np.experiments.diagnostics import diagnose
 from lvgts_np.paper.attention import read
 from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import act, encode, init_model, init_policy, policy, squash
 from lvgts_np.tasks.memory import Task
+from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.agent import Agent
-from lvgts_np.training.config import ConfigError
+from lvgts_np.training.config import SMOKE, ConfigError, preset
+from lvgts_np.training.files import save_arrays
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
-from lvgts_np.training.trainer import join_seeds
+from lvgts_np.training.trainer import Trainer, join_seeds
 
 
 def make_agent(S=1, O=1, seed=0):
@@ -71,6 +74,68 @@ def test_a_wrong_observation_is_named(shape):
 
 def test_loading_from_a_folder_without_a_run_says_so(tmp_path):
     with pytest.raises(ConfigError, match="config.json"):
+        Agent.load(tmp_path)
+
+
+def spoil(x):
+    """Fill every array in what a function returned."""
+    if isinstance(x, np.ndarray):
+        x[...] = np.nan if x.dtype.kind == "f" else -1
+    elif isinstance(x, dict | list | tuple):
+        for part in x.values() if isinstance(x, dict) else x:
+            spoil(part)
+
+
+def left_alone(x):
+    pass
+
+
+def test_what_is_done_to_an_action_moves_no_later_one():
+    def actions(harm):
+        agent, found = make_agent(S=2), []
+        for o_t in np.random.default_rng(0).standard_normal((5, 2, 4, 1)):
+            found.append((a_t := agent.act(o_t)).copy())
+            harm(a_t)
+            harm(o_t)
+        return found
+
+    assert np.array_equal(actions(spoil), actions(left_alone))
+
+
+@pytest.mark.parametrize("grad", ["adjoint", "autograd"])
+def test_what_is_done_to_arrays_that_a_trainer_returned_moves_nothing_later(grad):
+    def rows(harm):
+        trainer, found = Trainer(preset("pendulum_amt", **SMOKE, H=4, grad=grad), [0, 1]), []
+        for row in trainer.run(parity=False):
+            found.append({name: column.copy() for name, column in row.items()})
+            harm(row)
+            probed = trainer.probe(3)
+            found.append({"C": (C := trainer.credit(probed[2], np.eye(15))).copy()})
+            harm([C, probed, checkpoint.state_of(trainer, 0), diagnose(trainer, 2)])
+            harm(trainer.replay_buffer.sample([s["task"] for s in trainer.streams], 2))
+        return found
+
+    for mine, theirs in zip(rows(spoil), rows(left_alone), strict=True):
+        assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
+
+
+DAMAGES = {
+    "missing": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("checkpoint"),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "other arrays": lambda path: save_arrays(path, {"phi": {"b.W": np.zeros(3)}}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_checkpoint_without_an_agent_is_named(tmp_path, damage):
+    config = preset("dummy_amt", **SMOKE, H=4)
+    config_file.save(config, tmp_path / "config.json")
+    save_arrays(tmp_path / "checkpoint.npz", checkpoint.state_of(Trainer(config, [3]), 0))
+    assert Agent.load(tmp_path).act(np.zeros((2, 1))).shape == (2, 1)
+    DAMAGES[damage](tmp_path / "checkpoint.npz")
+    with pytest.raises(ConfigError, match=r"checkpoint\.npz holds no agent: [^\n]+$"):
         Agent.load(tmp_path)
 
 

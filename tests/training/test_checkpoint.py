@@ -10,7 +10,7 @@ import pytest
 from lvgts_np.training import checkpoint, files
 from lvgts_np.training.config import SMOKE, preset
 from lvgts_np.training.files import write_json
-from lvgts_np.training.trainer import Trainer
+from lvgts_np.training.trainer import PARTS, STREAMS, Trainer
 
 DERIVED = {"task", "backend", "buffers"}  # from the config alone
 
@@ -115,6 +115,75 @@ def test_a_state_is_checked_array_by_array():
                     checkpoint.check(config, 1, wrong)
     with pytest.raises(ValueError, match="it is of seed 1"):
         checkpoint.check(config, 2, state)
+
+
+def change(state, **numbers):
+    rest = json.loads(str(state["rest"]["json"])) | numbers
+    return {**state, "rest": {"json": np.array(json.dumps(rest))}}
+
+
+NAN = float("nan")
+RESTS = {
+    "iteration": (-1, 5, 10**9, 4.0, True, NAN, "4", None, []),
+    "seed": (-1, 0, 1.5, "1", None),
+    "adam_steps": ([0, 0], [NAN, 1], [-1, 1], 3, "ab"),
+    "ring": ([10**9, 0], [20, -1], [20.0, 12], "ab", {}),
+    "seconds": ({}, [], None, dict.fromkeys(PARTS, NAN), dict.fromkeys(PARTS, -1.0)),
+    "frozen": ("", 3, [], False),
+    "streams": ({}, [], "x", dict.fromkeys(STREAMS, {}), dict.fromkeys(STREAMS, 1)),
+    "config": ({}, [], 3),
+}
+
+
+@pytest.mark.parametrize("name", RESTS)
+def test_no_number_of_a_checkpoint_is_believed_unseen(tmp_path, name):
+    trainer, path = trained(), tmp_path / "checkpoint.npz"
+    state = checkpoint.state_of(trainer, 1)
+    for value in RESTS[name]:
+        files.save_arrays(path, change(state, **{name: value}))
+        with pytest.raises(ValueError, match="[^\n]+$"):
+            checkpoint.read(path, trainer.config, 1)
+    files.save_arrays(path, state)
+    assert checkpoint.check(trainer.config, 1, checkpoint.read(path, trainer.config, 1)) == 4
+
+
+def test_a_checkpoint_names_only_files_of_a_run(tmp_path):
+    trainer, path = trained(), tmp_path / "checkpoint.npz"
+    state = checkpoint.state_of(trainer, 1)
+    for group in ("logs", "digests"):
+        for name in ("/etc/passwd", "../log.csv", "config.json", ""):
+            files.save_arrays(path, state | {group: {name: 0}})
+            with pytest.raises(ValueError, match="which no run writes"):
+                checkpoint.read(path, trainer.config, 1)
+    for length in (-1, NAN, 1.0, "0", [0, 1]):
+        files.save_arrays(path, state | {"logs": {"log.csv": length}})
+        with pytest.raises(ValueError, match=r"logs/log\.csv is "):
+            checkpoint.read(path, trainer.config, 1)
+
+
+def test_only_a_frozen_seed_may_hold_what_is_not_finite(tmp_path):
+    trainer, path = trained(), tmp_path / "checkpoint.npz"
+    for group in checkpoint.FINITE:
+        state = checkpoint.state_of(trainer, 1)
+        next(iter(state[group].values())).flat[0] = np.inf
+        files.save_arrays(path, state)
+        with pytest.raises(ValueError, match=f"{group}/.* is not finite"):
+            checkpoint.read(path, trainer.config, 1)
+        files.save_arrays(path, change(state, frozen="iteration 3: a loss is not finite"))
+        checkpoint.read(path, trainer.config, 1)
+
+
+def test_the_replay_is_stored_as_far_as_it_is_filled(tmp_path):
+    trainer = trained(iterations=2)
+    state = checkpoint.state_of(trainer, 0)
+    assert state["replay"]["0"].shape == (1, 15, 16, 1)
+    ring = trainer.replay_buffer.columns[0][:, :1].swapaxes(0, 1)
+    whole = {**state, "replay": {n: np.zeros((1, 15, 20, 1), "f4") for n in state["replay"]}}
+    whole["replay"]["0"] = ring  # as an earlier version stored it
+    files.save_arrays(tmp_path / "old.npz", whole)
+    old = checkpoint.read(tmp_path / "old.npz", trainer.config, 0)
+    again = checkpoint.restore(trainer.config, [old])
+    assert np.array_equal(again.replay_buffer.columns[0], ring.swapaxes(0, 1))
 
 
 def test_a_write_that_fails_leaves_the_file_before_it(tmp_path, monkeypatch):
