@@ -28,12 +28,9 @@ from lvgts_np.training.files import load_arrays
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 300.0  # after which a program hangs; the machine may be busy
 MAX_LINE = 2_000  # characters of a message
-TINY = (
-    "--smoke --quiet --set H=2 hidden=2 model_steps=1 model_batch=4 replay_episodes=10 episodes=20 "
-    "episodes_per_iteration=4 eval_episodes=4 warmup=0.4 t1=1 t2=2 T=4 N=2 k=2"
-).split()
+TINY = ["--smoke", "--quiet", "--set", "H=2", "hidden=2", "model_steps=1", "model_batch=4", "replay_episodes=10", "episodes=20", "episodes_per_iteration=4", "eval_episodes=4", "warmup=0.4", "t1=1", "t2=2", "T=4", "N=2", "k=2"]
 TRAIN = ["--task", "dummy_amt", "--seeds", "2", *TINY]
-STUDY = "--smoke --quiet --seeds 1 --set H=2 hidden=2 model_steps=1 episodes=16".split()
+STUDY = ["--smoke", "--quiet", "--seeds", "1", "--set", "H=2", "hidden=2", "model_steps=1", "episodes=16"]
 # By name: the words of a command, without --out. `lags` sets t2 and T itself.
 COMMANDS = {
     "train": TRAIN,

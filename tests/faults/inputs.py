@@ -21,7 +21,7 @@ import numpy as np
 from faults.harness import MAX_LINE, TINY, Fault, answered, command, tree
 from lvgts_np import cli
 from lvgts_np.experiments import runs
-from lvgts_np.training.config import ALGOS, BOUNDS, FIELDS, TASKS, Config, ConfigError, preset
+from lvgts_np.training.config import ALGOS, FIELDS, TASKS, Config, ConfigError, preset
 
 CPU = 10.0  # s that an answer may take
 WORDS = (

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from faults import damage, inputs, kills
+from faults import damage, hostile, inputs, kills, limits, numbers, streams, surroundings
 from faults.harness import Kind, references
 
 KINDS = {
@@ -22,4 +22,13 @@ KINDS = {
         damage.in_a_study,
         partial(references, "figure2", "lags"),
     ),
+    "hostile": Kind("hostile files", 12, 222, hostile.trial, damage.prepare),
+    "limits": Kind(
+        "small memory, failing disks, few descriptors", 6, 250, limits.any_of, kills.prepare
+    ),
+    "disks": Kind("disks of some kilobytes", 0, 30, limits.small_disk),
+    "big": Kind("random sizes under a limit of memory", 2, 150, limits.big),
+    "streams": Kind("closed, full and dying streams", 0, 63, streams.any_of),
+    "surroundings": Kind("a user's surroundings", 0, 83, surroundings.trial),
+    "numbers": Kind("numbers that are not finite", 6, 200, numbers.trial, damage.prepare),
 }
