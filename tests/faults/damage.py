@@ -25,6 +25,9 @@ from faults.kills import on_writes
 from lvgts_np import Agent, ConfigError
 
 FIRST = "dummy_amt/lvgts"
+PREVIOUS = ".previous.checkpoint.npz"
+# Numbers of the right kind in a checkpoint that is whole: nothing tells them from the run's own.
+FORGED = {"arrays: negative", "arrays: another run's", "arrays: a number"}
 
 
 def prepare():
@@ -196,7 +199,7 @@ def arrays(draw, x, y):
         members[name if how != "one more" else "phi/x"] = other
     out = io.BytesIO()
     (np.savez_compressed if how == "compressed" else np.savez)(out, **members)
-    return out.getvalue()
+    return out.getvalue(), how
 
 
 def changed_number(draw, a, y):
@@ -250,7 +253,7 @@ def member(draw, x, y):
 
             with warnings.catch_warnings(action="ignore"):
                 new.writestr(infos[0].filename, old.read(draw.choice(infos)))
-    return out.getvalue()
+    return out.getvalue(), how
 
 
 OF_BYTES = (flip, flip, cut, grow, middle, emptied, exchanged)
@@ -283,11 +286,13 @@ def damage(draw, path, others):
     how = draw.choice(BY_SUFFIX[path.suffix])
     twins = [other for other in kin if other.name == path.name]
     y = draw.choice(twins if twins and draw.random() < 0.7 else kin)
-    new = how(draw, x, y.read_bytes())
+    new, what = how(draw, x, y.read_bytes()), how.__name__
+    if isinstance(new, tuple):
+        new, what = new[0], f"{what}: {new[1]}"
     if new == x:
         return None
     path.write_bytes(new)
-    return how.__name__
+    return what
 
 
 def read_back(draw, number, place):
@@ -295,20 +300,20 @@ def read_back(draw, number, place):
     complete = draw.random() < 0.5
     source = reference("train") if complete else cut_off()
     out = copied(source, place / "out")
-    files = [path for path in sorted(out.glob(f"{FIRST}/seed_*/*"))]
+    files = sorted(out.glob(f"{FIRST}/seed_*/*"))
     others = [p for use in ("pendulum", "train") for p in reference(use).glob("*/*/seed_*/*")]
     path = draw.choice([path for path in files if path.suffix in BY_SUFFIX])
     how = damage(draw, path, [p for p in others if p.suffix in BY_SUFFIX])
     if how is None:
         return False
     try:
-        judge(draw, path, out, complete)
+        judge(draw, path, out, complete, how in FORGED)
     except Fault as fault:
         raise Fault(f"{path.relative_to(out)}, {how}, {complete = }: {fault}") from None
     return True
 
 
-def judge(draw, path, out, complete):
+def judge(draw, path, out, complete, forged):
     """Fault unless every reader of the damaged file answers rightly."""
     before = tree(out)
     words = [*COMMANDS["train"], "--out", out, "--resume"]
@@ -324,24 +329,26 @@ def judge(draw, path, out, complete):
             if kept:
                 unchanged(kept, other, "a complete seed")
             same(reference("train"), out)
-    elif ended.code == 0:
-        same(reference("train"), out, besides=(f"{path.name}.bak", ".previous.checkpoint.npz"))
+    elif ended.code == 0 and not forged:
+        besides = (f"{path.name}.bak", PREVIOUS, *(["checkpoint.npz"] if complete else []))
+        same(reference("train"), out, besides)
     elif complete and not numbers_equal(out):
         raise Fault(f"{ended}, and numbers beside the run directories that are not its")
-    if draw.random() < 0.1:
-        load(path.parent)
+    if path.suffix == ".npz" or draw.random() < 0.1:
+        load(path.parent, forged)
 
 
 def numbers_equal(out):
     """Whether the tables beside the run directories, where they are, are the reference's."""
-    there = [path for path in (out / FIRST).glob("*.csv")]
-    return all(
-        path.read_bytes() == (reference("train") / FIRST / path.name).read_bytes() for path in there
-    )
+    right = reference("train") / FIRST
+    there = (out / FIRST).glob("*.csv")
+    return all(path.read_bytes() == (right / path.name).read_bytes() for path in there)
 
 
-def load(path):
-    """Fault unless Agent.load gives an agent with finite parameters, or says why not."""
+def load(path, forged):
+    """Fault unless Agent.load gives the agent of the reference, or says why not."""
+    right = Agent.load(reference("train") / path.relative_to(path.parents[2]))
+    cut = not (path / "summary.json").exists()  # it has not learned all
 
     def work():
         try:

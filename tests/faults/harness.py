@@ -23,14 +23,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lvgts_np import cli
+from lvgts_np.experiments.versions import commit
 from lvgts_np.training.files import load_arrays
 
 ROOT = Path(__file__).resolve().parents[2]
+commit(ROOT)  # once and for all, as it is told where it changes between two runs
 SECONDS = 300.0  # after which a program hangs; the machine may be busy
 MAX_LINE = 2_000  # characters of a message
-TINY = ["--smoke", "--quiet", "--set", "H=2", "hidden=2", "model_steps=1", "model_batch=4", "replay_episodes=10", "episodes=20", "episodes_per_iteration=4", "eval_episodes=4", "warmup=0.4", "t1=1", "t2=2", "T=4", "N=2", "k=2"]
+SETTINGS = (
+    "H=2 hidden=2 model_steps=1 model_batch=4 replay_episodes=10 episodes=20 "
+    "episodes_per_iteration=4 eval_episodes=4 warmup=0.4 t1=1 t2=2 T=4 N=2 k=2"
+)
+TINY = ["--smoke", "--quiet", "--set", *SETTINGS.split()]
 TRAIN = ["--task", "dummy_amt", "--seeds", "2", *TINY]
-STUDY = ["--smoke", "--quiet", "--seeds", "1", "--set", "H=2", "hidden=2", "model_steps=1", "episodes=16"]
+STUDY = [*TINY[:3], "H=2", "hidden=2", "model_steps=1", "episodes=16", "--seeds", "1"]
 # By name: the words of a command, without --out. `lags` sets t2 and T itself.
 COMMANDS = {
     "train": TRAIN,
@@ -213,8 +219,8 @@ def content(path):
             for name, x in xs.items()
         }
         return json.dumps(rest, sort_keys=True), arrays
-    if path.name == "summary.json":
-        return json.dumps(json.loads(path.read_bytes()) | {"wall_s": 0})
+    if path.suffix == ".json":
+        return json.dumps(json.loads(path.read_text("utf-8-sig")) | {"wall_s": 0}, sort_keys=True)
     return re.sub(rb'"wall_s": [^,\n]+', b"", path.read_bytes())
 
 
@@ -224,12 +230,12 @@ def same(one, other, besides=()):
         {str(path.relative_to(folder)): path for path in folder.rglob("*") if not path.is_dir()}
         for folder in (one, other)
     ]
-    skipped = IGNORED | set(besides)
+    skipped = IGNORED | {"report.html"} | set(besides)
     for name in sorted(files[0].keys() | files[1].keys()):
+        if Path(name).name in skipped:
+            continue
         if name not in files[0] or name not in files[1]:
             raise Fault(f"{name} is {'left over' if name in files[1] else 'missing'}")
-        if Path(name).name in skipped or Path(name).name == "report.html":
-            continue
         paths = [found[name] for found in files]
         if paths[0].read_bytes() != paths[1].read_bytes() and content(paths[0]) != content(
             paths[1]

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from faults import damage, hostile, inputs, kills, limits, numbers, streams, surroundings
+from faults import damage, hostile, inputs, kills, limits, nonfinite, streams, surroundings
 from faults.harness import Kind, references
 
 KINDS = {
@@ -30,5 +30,5 @@ KINDS = {
     "big": Kind("random sizes under a limit of memory", 2, 150, limits.big),
     "streams": Kind("closed, full and dying streams", 0, 63, streams.any_of),
     "surroundings": Kind("a user's surroundings", 0, 83, surroundings.trial),
-    "numbers": Kind("numbers that are not finite", 6, 200, numbers.trial, damage.prepare),
+    "nonfinite": Kind("numbers that are not finite", 6, 200, nonfinite.trial, damage.prepare),
 }

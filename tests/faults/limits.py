@@ -88,7 +88,7 @@ def stop_when_trained():
 
 def file_size(draw, number, place):
     """A disk on which files end early."""
-    out, most = place / "out", int(draw.choice((100, 2_000, 20_000)) * draw.random())
+    out, most = place / "out", 400 + int(draw.choice((100, 2_000, 20_000)) * draw.random())
     before = functools.partial(harness.limit, FSIZE=most)
     ended = command([*COMMANDS["train"], "--out", out], before)
     try:

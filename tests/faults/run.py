@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (1, 2)]
+sys.path[:1] = [str(Path(__file__).resolve().parents[n]) for n in (1, 2)]
 
 from faults import harness  # noqa: E402 (after the paths)
 from faults.kinds import KINDS  # noqa: E402
