@@ -3,9 +3,11 @@
 import numpy as np
 
 from lvgts_np.paper.attention import append
-from lvgts_np.paper.model import encode_step, policy, squash
+from lvgts_np.paper.model import encode_step, init_model, init_policy, policy, squash
+from lvgts_np.tasks.memory import Task
 from lvgts_np.training import config_file
 from lvgts_np.training.config import ConfigError, expanded
+from lvgts_np.training.files import load_arrays
 
 
 class Agent:
@@ -22,13 +24,24 @@ class Agent:
     @classmethod
     def load(cls, directory):
         """Agent that a run saved in its seed_<s>; ConfigError where there is none, or a damaged."""
-        from lvgts_np.training import checkpoint  # which needs this module
-
         directory = expanded(directory)
         config = config_file.load(directory / "config.json")
-        path = directory / "checkpoint.npz"
+        path, like = (
+            directory / "checkpoint.npz",
+            initial_parameters(config, np.random.default_rng(0)),
+        )
+
+        def wanted(name, dtype, shape):
+            group, _, name = name.partition("/")
+            x = like.get(group, {}).get(name)
+            if x is not None and (dtype, shape) != (x.dtype, x.shape):
+                raise ValueError(f"{group}/{name} is {dtype} {shape}, not {x.dtype} {x.shape}")
+            return x is not None
+
         try:
-            saved = checkpoint.read(path, config)
+            saved = load_arrays(path, wanted)
+            if any(saved.get(group, {}).keys() != like[group].keys() for group in like):
+                raise ValueError("a parameter is missing")
         except ValueError as error:
             raise ConfigError(f"{path} holds no agent: {error}") from error
         return cls(saved["phi"], saved["theta"], config.k, config.topk_rule, config.a_max)
@@ -62,3 +75,18 @@ class Agent:
         self.u.append(mean + np.maximum(std, min_std) * eta_t)
         self.a = squash(self.u[-1], self.a_max)
         return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:]).copy()  # some clip it in place
+
+
+def make_task(config):
+    """Task of a Config."""
+    names = ("t1", "t2", "T", "c", "a_m", "sigma", "a_max", "pendulum_version")
+    return Task(config.task, **{name: getattr(config, name) for name in names})
+
+
+def initial_parameters(config, rng):
+    """Parameters of one seed before training, leading axis 1: {"phi": ..., "theta": ...}."""
+    c, task = config, make_task(config)
+    scales = c.init_actions, c.init_recurrence
+    phi = init_model(rng, task.O, task.A, c.H, c.hidden, c.combine, *scales)
+    params = {"phi": phi, "theta": init_policy(rng, c.H, task.A, c.hidden)}
+    return {g: {n: x.astype(c.dtype) for n, x in xs.items()} for g, xs in params.items()}

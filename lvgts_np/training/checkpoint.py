@@ -143,20 +143,21 @@ def check(config, seed, state):
 def headers(config):
     """dtype and shape by name of the arrays in a state that is as large as one can be."""
     trainer = Trainer(config)
-    state = {name: state_of(trainer, 0)[name] for name in FINITE}
-    rings = [ring[:, :1].swapaxes(0, 1) for ring in trainer.replay_buffer.columns]
-    state["replay"] = {str(n): ring for n, ring in enumerate(rings)}
+    state = {name: xs for name, xs in state_of(trainer, 0).items() if name not in TEXTS}
+    for n, ring in enumerate(trainer.replay_buffer.columns):
+        state["replay"][str(n)] = ring.swapaxes(0, 1)
     return {f"{g}/{name}": (x.dtype, x.shape) for g, xs in state.items() for name, x in xs.items()}
 
 
 def check_header(config, size, name, dtype, shape):
     """True; ValueError unless an array of a state can be like this, where `size` episodes are."""
     group, _, part = name.partition("/")
-    number = group.removeprefix(INTERVAL)
-    if group != number and part in RETURNS + LOSSES and number.isdecimal():
-        due = dtype if dtype.kind == "f" and int(number) < config.eval_every else "float", (1,)
-    elif (due := headers(config).get(name)) is None:
-        raise ValueError(f"{name} is nothing that a run writes")
+    number, due = group.removeprefix(INTERVAL), headers(config).get(name)
+    is_row = part in RETURNS + LOSSES and dtype.kind == "f" and shape == (1,)
+    if is_row and group != number and number.isdecimal() and int(number) < config.eval_every:
+        return True
+    if due is None:
+        raise ValueError(f"{name} is {dtype} {shape}, which no run writes")
     if group == "replay" and shape != due[1]:  # that of an earlier version is whole
         due = due[0], (*due[1][:2], size, *due[1][3:])
     if (dtype, shape) != due:
@@ -193,10 +194,9 @@ def check_rest(config, seed, rest):
     for name, value in due.items():
         if json.dumps(rest[name]) != json.dumps(value):
             raise ValueError(f"{name} is {rest[name]!r}, not {value}")
-    if not all(
-        type(rest["seconds"][x]) is float and 0 <= rest["seconds"][x] < math.inf for x in PARTS
-    ):
-        raise ValueError(f"seconds are {rest['seconds']}")
+    seconds = [rest["seconds"][name] for name in PARTS]
+    if not all(type(x) is float and 0 <= x < math.inf for x in seconds):
+        raise ValueError(f"seconds are {seconds}")
     if rest["frozen"] is not None and not (type(rest["frozen"]) is str and rest["frozen"]):
         raise ValueError(f"frozen is {rest['frozen']!r}")
     for name, rng in make_streams(seed).items():

@@ -11,9 +11,7 @@ from lvgts_np import adjoint
 from lvgts_np.paper.constants import LOG_STD
 from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.paper.imagine import infer
-from lvgts_np.paper.model import init_model, init_policy
-from lvgts_np.tasks.memory import Task
-from lvgts_np.training.agent import Agent
+from lvgts_np.training.agent import Agent, initial_parameters, make_task
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import BACKENDS, check_parity
 from lvgts_np.training.config import MAX_ABS, ConfigError, whole
@@ -40,8 +38,8 @@ class Trainer:
         self.config, self.seeds, self.iteration, self.frozen = config, check_seeds(seeds), 0, {}
         self.task = make_task(config)
         self.streams = [make_streams(seed) for seed in self.seeds]
-        initial = [self._initial(streams["weights"]) for streams in self.streams]
-        self.phi, self.theta = (join_seeds(trees) for trees in zip(*initial, strict=True))
+        initial = [initial_parameters(config, streams["weights"]) for streams in self.streams]
+        self.phi, self.theta = (join_seeds([x[g] for x in initial]) for g in ("phi", "theta"))
         self.adam_phi, self.adam_theta = (
             adam_init(flatten(params, params)) for params in (self.phi, self.theta)
         )
@@ -51,13 +49,6 @@ class Trainer:
         self.backend, self.buffers = BACKENDS[config.grad], adjoint.Buffers()
         self.interval = []  # what the log averages over: one dict per iteration
         self.seconds = dict.fromkeys(PARTS, 0.0)
-
-    def _initial(self, rng):
-        c, O, A = self.config, self.task.O, self.task.A
-        scales = c.init_actions, c.init_recurrence
-        phi = init_model(rng, O, A, c.H, c.hidden, c.combine, *scales)
-        theta = init_policy(rng, c.H, A, c.hidden)
-        return [{n: x.astype(c.dtype) for n, x in params.items()} for params in (phi, theta)]
 
     @property
     def policy_progress(self):
@@ -261,12 +252,6 @@ def check_seeds(seeds):
             "such as [0] or range(4)"
         )
     return numbers
-
-
-def make_task(config):
-    """Task of a Config."""
-    names = ("t1", "t2", "T", "c", "a_m", "sigma", "a_max", "pendulum_version")
-    return Task(config.task, **{name: getattr(config, name) for name in names})
 
 
 def make_streams(seed):

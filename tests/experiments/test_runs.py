@@ -172,7 +172,7 @@ def test_a_picture_that_a_killed_process_was_drawing_goes_with_the_next_run(tmp_
     names = {path.name for path in tmp_path.rglob("*")}
     for name in ("credit.png", "credit_flow.csv"):
         (folder / f".{name}.{gone}").write_text("half")
-    for path in (tmp_path, folder):
+    for path in (tmp_path, folder) if how == "--force" else ():  # a complete run is tried nowhere
         (path / f".lvgts_np_trial.{gone}_x1" / "seed_0").mkdir(parents=True)
     assert smoke(tmp_path, how) == 0
     assert {path.name for path in tmp_path.rglob("*")} == names
