@@ -12,6 +12,7 @@ from lvgts_np.tasks import bounds
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import append_rows, load_arrays, read_table, save_arrays, write_json
+from lvgts_np.training.limits import check_memory, memory
 from lvgts_np.training.notes import note
 from lvgts_np.training.trainer import LOSSES, Trainer
 
@@ -30,6 +31,7 @@ def train_batch(config, seeds, directory, advance=lambda steps: None):
     from what is on disk then, so a call that is made twice, or comes late, repeats and loses
     nothing. advance(steps) is called after each iteration.
     """
+    check_memory([memory(config, len(seeds))])
     with locked(directory, seeds):
         left, summaries = look(config, seeds, directory, resume=True)
         clear(directory, left)
