@@ -25,6 +25,7 @@ from lvgts_np.training.files import (
     sync,
     write_json,
 )  # fmt: skip
+from lvgts_np.training.limits import check_memory, memory
 from lvgts_np.training.notes import note
 from lvgts_np.training.trainer import LOSSES, Trainer
 
@@ -44,6 +45,7 @@ def train_batch(config, seeds, directory, advance=lambda steps: None):
     from what is on disk then, so a call that is made twice, or comes late, repeats and loses
     nothing. advance(steps) is called after each iteration.
     """
+    check_memory([memory(config, len(seeds))])
     with locked(directory, seeds):
         left, summaries = look(config, seeds, directory, resume=True)
         clear(directory, left)

@@ -12,6 +12,7 @@ from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
+from lvgts_np.training import limits
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import Config, ConfigError, expanded, whole
@@ -51,12 +52,13 @@ def train(
     if force and resume:
         raise ConfigError("force writes over a run, resume goes on with it: give only one")
     style.check()
+    fresh = dict.fromkeys(seeds, 0)
+    if not resume:
+        check_size(conditions, dict.fromkeys(conditions, fresh), jobs, executor)
     left, summaries = {}, {}
     for d, c in conditions.items():
         left[d], summaries[d] = look(c, seeds, d, force, resume)
-    calls = [(c, batch, d) for d, c in conditions.items() for batch in group(left[d], jobs)]
-    if executor is None:
-        executors.check_processes(min(jobs, len(calls)))
+    calls = check_size(conditions, left, jobs, executor)
     for d, c in conditions.items():
         if parity and left[d]:
             check_parity(c, make_task(c))
@@ -77,6 +79,18 @@ def train(
     for d in conditions if pictures else ():
         draw(d, seeds)
     return [[summaries[d][seed] for seed in seeds] for d in conditions]
+
+
+def check_size(conditions, left, jobs, executor):
+    """Calls of `train_batch`; ConfigError where the system cannot hold them."""
+    for d, c in conditions.items():
+        limits.check_disk(limits.disk(c) * len(left[d]), d)
+    calls = [(c, batch, d) for d, c in conditions.items() for batch in group(left[d], jobs)]
+    if executor is None and calls:
+        n = min(jobs, len(calls))
+        executors.check_processes(n)
+        limits.check_memory([limits.memory(c, len(batch)) for c, batch, _ in calls], n)
+    return calls
 
 
 def check_conditions(config):

@@ -15,6 +15,7 @@ from lvgts_np.training.agent import Agent, initial_parameters, make_task
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import BACKENDS, check_parity
 from lvgts_np.training.config import MAX_ABS, ConfigError, whole
+from lvgts_np.training.limits import check_memory, memory, state
 from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
@@ -36,6 +37,7 @@ class Trainer:
     @isolated()
     def __init__(self, config, seeds=(0,)):
         self.config, self.seeds, self.iteration, self.frozen = config, check_seeds(seeds), 0, {}
+        check_memory([state(config, len(self.seeds))])
         self.task = make_task(config)
         self.streams = [make_streams(seed) for seed in self.seeds]
         initial = [initial_parameters(config, streams["weights"]) for streams in self.streams]
@@ -68,6 +70,7 @@ class Trainer:
 
         parity compares both gradient backends first, see `check_parity`.
         """
+        check_memory([memory(self.config, len(self.seeds))])
         if parity:
             check_parity(self.config, self.task)
         while self.iteration < self.config.iterations and len(self.frozen) < len(self.seeds):

@@ -64,7 +64,7 @@ class Serial(Executor):
 
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(run_plots, "draw", lambda folder, like: None)
+    monkeypatch.setattr(run_plots, "draw", lambda folder, like, only=None: None)
 
 
 @pytest.fixture
@@ -609,7 +609,7 @@ def test_what_another_run_wrote_after_the_look_is_kept(tmp_path, monkeypatch):
         first.append(contents(tmp_path))
         return locked(directory, seeds)
 
-    monkeypatch.setattr(run_plots, "draw", lambda folder, like: None)
+    monkeypatch.setattr(run_plots, "draw", lambda folder, like, only=None: None)
     monkeypatch.setattr(runs, "locked", late)
     assert [train(config, tmp_path), contents(tmp_path)] == first
 

@@ -184,7 +184,8 @@ def test_a_damaged_older_seed_spoils_only_the_pictures(tmp_path, capsys):
     assert smoke(tmp_path) == 0
     out, err = capsys.readouterr()
     assert out.count("\n") == 2
-    assert err.startswith("pictures not drawn: ")
+    assert err.startswith("pictures of ")
+    assert "without the seeds of other runs" in err
     assert "seed_7/log.csv" in err
 
 
@@ -307,12 +308,18 @@ def test_a_worker_elsewhere_writes_where_the_caller_meant(tmp_path, monkeypatch)
 def test_a_file_that_another_job_replaces_spoils_only_the_pictures(
     tmp_path, monkeypatch, capsys, error
 ):
-    def draw(directory, like):
-        raise error
+    draw = runs.run_plots.draw
 
-    monkeypatch.setattr(runs.run_plots, "draw", draw)
+    def disturbed(directory, like, only=None):
+        if only is None:
+            raise error
+        draw(directory, like, only)
+
+    monkeypatch.setattr(runs.run_plots, "draw", disturbed)
     assert smoke(tmp_path) == 0
-    assert capsys.readouterr().err == f"pictures not drawn: {error}\n"
+    err = capsys.readouterr().err
+    assert (err.count("\n"), err.endswith(f"seeds of other runs: {error}\n")) == (1, True)
+    assert (tmp_path / "dummy_amt/lvgts/credit.png").exists()
 
 
 def test_jobs_that_draw_at_once_and_one_that_collects(tmp_path):
