@@ -9,7 +9,10 @@ import sys
 from faults import harness
 from faults.harness import COMMANDS, Fault, answered, command, reference, same
 from faults.kills import counted, on_writes
-from lvgts_np.training.trainer import Trainer
+from lvgts_np.paper.constants import COMBINES
+from lvgts_np.training.config import ALGOS, TASKS, Config, preset
+from lvgts_np.training.config_file import save
+from lvgts_np.training.limits import memory as memory_of
 
 MB = 2**20
 
@@ -39,51 +42,61 @@ def memory(draw, number, place):
     return ended.code != 0
 
 
+LIBRARIES = 250 * MB  # of addresses that the libraries take besides, as they begin to work
+SIZES = {  # the largest that are drawn
+    "H": 300, "hidden": 1000, "model_batch": 30_000, "replay_episodes": 100_000, "T": 200,
+    "eval_episodes": 10_000, "episodes_per_iteration": 3_000,
+}  # fmt: skip
+
+
+def sized(draw):
+    """A Config of random sizes and a number of seeds, and the bytes that they are said to need."""
+    while True:
+        changes = {
+            x: int(most ** draw.random()) for x, most in SIZES.items() if draw.random() < 0.5
+        }
+        changes["replay_episodes"] = max(3200, changes.get("episodes_per_iteration", 0))
+        changes |= {"T": max(changes.get("T", 15), 15), "episodes": 1, "model_steps": 1}
+        changes |= {"dtype": draw.choice(("float32", "float64")), "combine": draw.choice(COMBINES)}
+        config = preset(draw.choice(TASKS), algo=draw.choice(ALGOS), warmup=0.0, **changes)
+        seeds = int(100 ** draw.random())
+        if (needed := sum(memory_of(config, seeds).values())) < 1.5e9:
+            return config, seeds, needed
+
+
 def big(draw, number, place):
-    """A config of any size under a limit of memory: estimated and refused, or trained."""
-    changes = {}
-    for name in ("H", "hidden", "model_batch", "replay_episodes", "eval_episodes", "T",
-                 "episodes_per_iteration"):  # fmt: skip
-        if draw.random() < 0.4:
-            changes[name] = int(10 ** draw.uniform(0, 9))
-    changes["replay_episodes"] = max(
-        changes.get("replay_episodes", 3200), changes.get("episodes_per_iteration", 1)
-    )
-    changes["T"] = max(changes.get("T", 15), 15)
-    pairs = [f"{name}={x}" for name, x in changes.items()]
-    out, seeds = place / "out", int(10 ** draw.uniform(0, 5))
-    room = int(draw.uniform(100, 1500) * MB)
+    """A run of random sizes with nearly the memory that it is said to need, or a little more."""
+    config, seeds, needed = sized(draw)
+    room = int(needed * draw.choice((0.95, 1.1, 1.5)) + draw.choice((0, 1)) * LIBRARIES)
+    out = place / "out"
+    save(config, place / "config.json")
     words = [
-        "--task",
-        "dummy_amt",
-        "--smoke",
-        "--quiet",
-        "--no-parity",
+        "--config",
+        place / "config.json",
         "--seeds",
         seeds,
+        "--quiet",
+        "--no-parity",
         "--out",
         out,
     ]
-
-    def before():
-        address_space(room)
-        stop_when_trained()
-
-    ended = command([*words, "--set", *pairs, "episodes=1", "model_steps=1"], before)
+    start = harness.forked(lambda: 0).peak
+    ended = command(words, functools.partial(address_space, room))
     try:
         answered(ended, codes=(0, 1, 2), lines=2)
         if ended.code == 2 and out.exists():
-            raise Fault("exit 2, and yet it wrote")
-        if "out of memory" in ended.err or "allocate" in ended.err:
+            raise Fault(f"{ended}, and yet it wrote")
+        if ended.code == 2 and room > needed + LIBRARIES:
+            raise Fault(f"there was room, and yet {ended}")
+        if ended.code == 1 and room > needed + LIBRARIES:
             raise Fault(f"began, and then: {ended}")
+        if ended.peak - start > needed + 20 * MB:
+            raise Fault(f"took {(ended.peak - start) / MB:.0f} MB")
     except Fault as fault:
-        raise Fault(f"--seeds {seeds} {' '.join(pairs)}, {room / MB:.0f} MB: {fault}") from None
-    return ended.code != 0
-
-
-def stop_when_trained():
-    """End this process with 0 at its first row: by then it has taken the memory that it needs."""
-    Trainer.evaluate = lambda trainer: os._exit(0)
+        said = f"said to need {needed / MB:.0f} MB, has {room / MB:.0f}"
+        pairs = [f"{x}={y}" for x, y in vars(config).items() if y != getattr(Config(), x)]
+        raise Fault(f"{said}, {seeds} seeds, {' '.join(pairs)}: {fault}") from None
+    return ended.code != 2
 
 
 def file_size(draw, number, place):
