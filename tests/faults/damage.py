@@ -356,9 +356,10 @@ def load(path, forged):
         except ConfigError as error:
             print("\n" in str(error) or str(path) not in str(error))
         else:
-            print(
-                not all(np.isfinite(x).all() for x in (*agent.phi.values(), *agent.theta.values()))
-            )
+            pairs = ((right.phi, agent.phi), (right.theta, agent.theta))
+            equal = all(np.array_equal(a[name], b[name]) for a, b in pairs for name in a)
+            settings = [(x.k, x.rule, x.a_max) for x in (right, agent)]
+            print(settings[0] != settings[1] or not (equal or forged or cut))
         return 0
 
     ended = harness.forked(work)

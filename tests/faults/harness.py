@@ -29,7 +29,7 @@ from lvgts_np.training.files import load_arrays
 ROOT = Path(__file__).resolve().parents[2]
 commit(ROOT)  # once and for all, as it is told where it changes between two runs
 SECONDS = 300.0  # after which a program hangs; the machine may be busy
-MAX_LINE = 2_000  # characters of a message
+MAX_LINE = 700  # characters of a message
 SETTINGS = (
     "H=2 hidden=2 model_steps=1 model_batch=4 replay_episodes=10 episodes=20 "
     "episodes_per_iteration=4 eval_episodes=4 warmup=0.4 t1=1 t2=2 T=4 N=2 k=2"
@@ -83,8 +83,10 @@ def forked(work, seconds=SECONDS):
                 os.setpgid(0, 0)
                 for n, file in enumerate((out, err), start=1):
                     os.dup2(file.fileno(), n)
-                sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 (ends with the process)
-                sys.stderr = open(2, "w", 1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+                # As Python leaves them at its start, where others hold them too.
+                sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # noqa: SIM115
+                how = {"errors": "backslashreplace", "closefd": False}
+                sys.stderr = sys.__stderr__ = open(2, "w", 1, **how)  # noqa: SIM115
                 code = work() or 0
             except BaseException:
                 traceback.print_exc()

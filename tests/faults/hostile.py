@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from faults import harness
-from faults.damage import FIRST, cut_off, load
+from faults.damage import FIRST, PREVIOUS, cut_off, load
 from faults.harness import COMMANDS, Fault, answered, command, copied, reference, tree, unchanged
 
 MEMORY = 600 * 2**20  # bytes that reading a hostile file may take
+LINKED = (
+    "log.csv", "timing.csv", "checkpoint.npz", "config.json", "versions.json", "summary.json",
+    "attention.csv", "credit.csv",
+)  # fmt: skip
 BOMB = 3 * 2**30
 
 
@@ -96,7 +100,8 @@ def in_checkpoint(path, victim):
     cases = {
         f"logs names {name}": functools.partial(rewrite, path, **{f"logs__{name}": np.array(0)})
         for name in (
-            f"{victim}/file", f"{out}/file", "../seed_1/log.csv", "config.json", "/dev/null", ".", "..", "",
+            f"{victim}/file", f"{out}/file", "../seed_1/log.csv", "config.json", "/dev/null", ".",
+            "..", "",
             "~/x", "log.csv/../config.json", "a\\b", "summary.json", "x" * 300,
         )  # fmt: skip
     } | {
@@ -108,10 +113,13 @@ def in_checkpoint(path, victim):
     } | {
         f"shape {shape} of {dtype}": functools.partial(raw, path, npy(shape, dtype))
         for shape, dtype in (
-            ("(1000000000000,)", "<f4"), ("(-1, 4)", "<f4"), ("(2**40,)", "<f4"), ("(1, 10**30)", "<f4"),
-            ("(True,)", "<f4"), ("()", "<f4"), ("(1.5,)", "<f4"), ("('a',)", "<f4"), ("(1,)*99", "<f4"),
+            ("(1000000000000,)", "<f4"), ("(-1, 4)", "<f4"), ("(2**40,)", "<f4"),
+            ("(1, 10**30)", "<f4"),
+            ("(True,)", "<f4"), ("()", "<f4"), ("(1.5,)", "<f4"), ("('a',)", "<f4"),
+            ("(1,)*99", "<f4"),
             ("(1, 2)", "|O"), ("(1, 2)", "<U1000000000"), ("(4,)", "|V999999999"), ("(1,)", "<M8"),
-            ("(4,)", "x" * 9_000), ("(" * 200 + ")" * 200, "<f4"), ("__import__('os').system('true')", "<f4"),
+            ("(4,)", "x" * 9_000), ("(" * 200 + ")" * 200, "<f4"),
+            ("__import__('os').system('true')", "<f4"),
         )
     } | {
         "a header of 60,000 brackets": functools.partial(raw, path, header("[" * 60_000)),
@@ -134,8 +142,10 @@ def in_checkpoint(path, victim):
     }  # fmt: skip
     odd = {
         "iteration": (-1, 10**9, 10**400, 1.5, True, "2", None, [2], float("nan")),
-        "seed": (-1, 1, 10**30, "0", None, 0.0, False), "ring": ([0, 0], [10**9, 0], "x", None, [1], [-1, 3]),
-        "adam_steps": ([0, 0], [10**18, 1], [-1, -1], None, [1.5, 2]), "seconds": ({}, None, {"collect": -1}, "x"),
+        "seed": (-1, 1, 10**30, "0", None, 0.0, False),
+        "ring": ([0, 0], [10**9, 0], "x", None, [1], [-1, 3]),
+        "adam_steps": ([0, 0], [10**18, 1], [-1, -1], None, [1.5, 2]),
+        "seconds": ({}, None, {"collect": -1}, "x"),
         "frozen": ("", 1, [], False, "x" * 10**6), "streams": ({}, None, [], "x", {"weights": {}}),
     }  # fmt: skip
     for name, values in odd.items():
@@ -159,8 +169,7 @@ def in_folder(path, victim):
     """Cases: links, devices and texts in the place of other files of a run directory."""
     folder = path.parent
     cases = {}
-    for name in ("log.csv", "timing.csv", "checkpoint.npz", "config.json", "versions.json", "summary.json",
-                 ".previous.checkpoint.npz", "attention.csv", "credit.csv"):  # fmt: skip
+    for name in (*LINKED, PREVIOUS):
         for to in (victim / "file", "/dev/zero", "/dev/full", victim / "new", victim):
             cases[f"{name} a link to {to}"] = functools.partial(swapped, folder / name, to)
     for what in (

@@ -25,11 +25,16 @@ from lvgts_np.training.config import ALGOS, FIELDS, TASKS, Config, ConfigError, 
 
 CPU = 10.0  # s that an answer may take
 WORDS = (
-    "", " ", "0", "-0", "1", "-1", "2.5", "1e3", "1e400", "-inf", "nan", "NaN", "Infinity", "0x10", "1_000",
-    "９", "١٢", "²", "9" * 30, "9" * 5000, "true", "True", "None", "null", "[]", "{}", "lvgts", "LM_SVG",
-    "dummy_pmt", "dumy_pmt", "float16", "--", "-", "---", "=", "N=", "=4", "N=4=4", "N==4", "@file", "*",
-    "..", "/", "/dev/null", "/dev/zero", "/dev/stdin", "~", "~nobody_here", "a\nb", "a\r\nb", "\t", "\x1b[31m",
-    "\x00", "\ud800", "\u202e", "é" * 300, "x" * 100_000, "'", '"', "%s", "%(prog)s", "{0}", "$HOME",
+    "", " ", "0", "-0", "1", "-1", "2.5", "1e3", "1e400", "-inf", "nan", "NaN", "Infinity", "0x10",
+    "1_000",
+    "９", "١٢", "²", "9" * 30, "9" * 5000, "true", "True", "None", "null", "[]", "{}", "lvgts",
+    "LM_SVG",
+    "dummy_pmt", "dumy_pmt", "float16", "--", "-", "---", "=", "N=", "=4", "N=4=4", "N==4", "@file",
+    "*",
+    "..", "/", "/dev/null", "/dev/zero", "/dev/stdin", "~", "~nobody_here", "a\nb", "a\r\nb", "\t",
+    "\x1b[31m",
+    "\x00", "\ud800", "\u202e", "é" * 300, "x" * 100_000, "'", '"', "%s", "%(prog)s", "{0}",
+    "$HOME",
     "`id`", "\\", "📈", "check", "train", "figure2", "lags", "horizon", "help",
 )  # fmt: skip
 OPTIONS = [*cli.OPTIONS, "--help", "-h", "--grad=autograd"]
@@ -89,7 +94,8 @@ def words(draw):
 
 
 ODD = (
-    None, True, False, 0, -1, 1, 2.0, 2.5, 1e400, -1e308, math.nan, 10**30, 10**400, "", "4", "x" * 9999,
+    None, True, False, 0, -1, 1, 2.0, 2.5, 1e400, -1e308, math.nan, 10**30, 10**400, "", "4",
+    "x" * 9999,
     "lvgts", [], [4], {}, {"N": 4}, "\ud800", "\x00",
 )  # fmt: skip
 
@@ -187,7 +193,7 @@ def not_trained():
 
 
 def answer(argv, place):
-    """Fault unless the command line answers rightly, in this process, with `place` as its folder."""
+    """Fault unless the command line, in the folder `place`, answers rightly in this process."""
     os.chdir(place)
     try:
         judge(argv, place)
@@ -241,8 +247,10 @@ class Index:
 
 PYTHON = (
     *ODD, b"4", 1j, Decimal("2"), Fraction(3, 2), np.int64(2), np.float32(0.5), np.float64("nan"),
-    np.uint8(3), np.bool_(True), np.str_("lvgts"), np.array(4), np.array([4]), np.array("x"), range(3),
-    iter([1]), {1, 2}, (0, 0), Index(), object(), int, print, Ellipsis, memoryview(b"1"), np.arange(2),
+    np.uint8(3), np.bool_(True), np.str_("lvgts"), np.array(4), np.array([4]), np.array("x"),
+    range(3),
+    iter([1]), {1, 2}, (0, 0), Index(), object(), int, print, Ellipsis, memoryview(b"1"),
+    np.arange(2),
     np.datetime64("2020-01-01"), "a\nb", -(10**400), np.longdouble(2), frozenset(), Path("x"), 0.0,
 )  # fmt: skip
 

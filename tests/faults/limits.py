@@ -1,4 +1,4 @@
-"""Small machines: memory, disks that fill or fail, few descriptors. A line, and --resume goes on."""
+"""Small machines: memory, disks that fill or fail, few descriptors; --resume goes on."""
 
 import errno
 import functools
@@ -115,14 +115,13 @@ def file_size(draw, number, place):
 def small_disk(draw, number, place):
     """A disk of a few kilobytes, where one can be mounted; then the rest of the run elsewhere."""
     kb = draw.choice((4, 16, 40, 80, 120, 160, 240, 4 * draw.randint(1, 80)))
-    kept, script = place / "kept", harness.ROOT / "run.py"
-    mount = f"mount -t tmpfs -o size={kb}k none {place}/disk && ( {{}} ); code=$?; cp -a {place}/disk {kept}; exit $code"
-    (place / "disk").mkdir()
-    words = " ".join(
-        map(str, [sys.executable, script, *COMMANDS["train"], "--out", place / "disk/out"])
-    )
+    kept, disk, script = place / "kept", place / "disk", harness.ROOT / "run.py"
+    disk.mkdir()
+    words = [sys.executable, script, *COMMANDS["train"], "--out", disk / "out"]
+    shell = f"mount -t tmpfs -o size={kb}k none {disk} && {{ {' '.join(map(str, words))}; }}"
+    shell += f"; code=$?; cp -a {disk} {kept}; exit $code"
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", mount.format(words)],
+        ["unshare", "-rm", "sh", "-c", shell],
         capture_output=True, text=True, timeout=harness.SECONDS,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip

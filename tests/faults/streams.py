@@ -47,8 +47,9 @@ def run(argv, place, shell=None, **env):
     with names[0].open("w") as out, names[1].open("w") as err:
         try:
             done = subprocess.run(
-                ["bash", "-c", f"set -o pipefail; {shell}", "bash", *argv], stdin=subprocess.DEVNULL,
-                stdout=out, stderr=err, timeout=harness.SECONDS, env=around,
+                ["bash", "-c", f"set -o pipefail; {shell}", "bash", *argv],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=harness.SECONDS,
+                env=around,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Fault(f"no end after {harness.SECONDS:.0f} s") from None
