@@ -46,6 +46,7 @@ class Mutant(NamedTuple):
     old: str
     new: str
     text: str  # of the whole file
+    function: str | None  # or class, in which the line is
 
     def __str__(self):
         place = f"{self.path.relative_to(PACKAGE.parent)}:{self.number}"
@@ -55,6 +56,12 @@ class Mutant(NamedTuple):
 def mutants(path):
     """All mutants of a file that compile."""
     source, before = path.read_text(), ""
+    functions = {
+        row: f"lvgts_np.{path.parent.name}.{path.stem}.{node.name}"
+        for node in ast.parse(source).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        for row in range(node.lineno, node.end_lineno + 1)
+    }
     lines = source.splitlines(keepends=True)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         (row, start), (_, end) = token.start, token.end
@@ -63,7 +70,9 @@ def mutants(path):
             changed = line[:start] + new + line[end:]
             text = "".join((*lines[: row - 1], changed, *lines[row:]))
             if compiles(text):
-                yield Mutant(path, row, changed.strip(), token.string, new, text)
+                yield Mutant(
+                    path, row, changed.strip(), token.string, new, text, functions.get(row)
+                )
         before = token.string
 
 
@@ -97,7 +106,7 @@ def lives(mutant, judge):
         get_code = SourceFileLoader.get_code
         SourceFileLoader.get_code = lambda self, name: (
             compile(mutant.text, self.path, "exec")
-            if Path(self.path) == mutant.path
+            if mutant and Path(self.path) == mutant.path
             else get_code(self, name)
         )
         judge()
@@ -106,18 +115,28 @@ def lives(mutant, judge):
         os._exit(1)
 
 
-def units():
-    """AssertionError where a unit finds a fault: on one problem each, then on all."""
+def units(mutant, uses):
+    """AssertionError where a unit finds a fault: those that use the function, one problem first."""
     from ledger.measure import CASES, measure
 
-    from equations import UNITS
-
+    mine = [name for name in uses if mutant.function in uses[name]] or list(uses)
     for cases in (CASES[:1], CASES[1:]):
-        for name in UNITS:
+        for name in mine:
             for case in cases:
                 unit = measure(name, [case])
                 assert unit.errors
                 assert not unit.wrong
+
+
+def used(out):
+    """Write a line for each unit: its name, and the functions that it uses."""
+    from ledger.measure import CASES, measure
+
+    from equations import UNITS
+
+    for name in UNITS:
+        forms = measure(name, CASES[:1]).uses.values()
+        print(name, *{f for form in forms for f in form}, file=out, flush=True)
 
 
 def suites():
@@ -155,9 +174,14 @@ def main(argv=None):
     if options.sample:
         chosen = random.Random(options.seed).sample(chosen, min(options.sample, len(chosen)))
     start = time.perf_counter()
+    read, write = os.pipe()
+    lives(None, lambda: used(os.fdopen(write, "w")))
+    os.close(write)
+    with os.fdopen(read) as lines:
+        uses = {name: found for name, *found in map(str.split, lines)}
     survivors = []
     for i, mutant in enumerate(chosen):
-        if lives(mutant, units):
+        if lives(mutant, lambda: units(mutant, uses)):
             survivors.append(mutant)
             print(f"{i} {time.perf_counter() - start:.0f} s {mutant}", flush=True)
     print(len(chosen), len(survivors), f"{time.perf_counter() - start:.0f} s")
