@@ -176,7 +176,7 @@ def test_the_bug_is_caught(monkeypatch, bug):
 
 @pytest.mark.parametrize("algo", ALGOS)
 def test_a_step_raises_the_imagined_return_and_lowers_the_loss(monkeypatch, algo):
-    """No restatement: where nothing is detached, a first small step of either goes the right way."""
+    """Where nothing is detached, a first small step of either goes the right way."""
     config = CONFIGS["lvgts"].replace(algo=algo, N=7, alpha_transition=0.0, warmup=0.0)
     config = config.replace(policy_lr=1e-6, model_lr=1e-6, model_steps=1)
     trainer, seen = Trainer(config, [3]), {}
