@@ -40,13 +40,14 @@ COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1,
 @pytest.mark.parametrize(
     ("switch", "values", "uses"),
     [
-        ("topk_rule", constants.TOPK_RULES, RULE),
-        ("store", constants.STORES, STORE),
-        ("combine", constants.COMBINES, COMBINE),
+        ("topk_rule", ("paper", "sab"), RULE),
+        ("store", ("before", "after"), STORE),
+        ("combine", ("mlp", "add"), COMBINE),
     ],
 )
 def test_a_switch_knows_its_values_and_no_other(switch, values, uses):
-    assert getattr(Config(), switch) in values
+    assert values in (constants.TOPK_RULES, constants.STORES, constants.COMBINES)
+    assert getattr(Config(), switch) == values[0]
     for use in uses.values():
         for value in values:
             use(value)

@@ -311,6 +311,11 @@ def test_also_with_more_seeds_than_a_block_holds(dtype, S, B):
     check_seeds_are_independent(FULL._replace(S=S, B=B), dtype)
 
 
+@pytest.mark.parametrize(("S", "B"), [(2, model.ROWS + 1), (model.ROWS // 25 + 1, 25)])
+def test_nor_do_blocks_of_one_seed_or_of_as_many_as_episodes_matter(S, B):
+    check_seeds_are_independent(Case(S=S, B=B, T=4), onp.float64)
+
+
 @pytest.mark.parametrize(
     ("lm_svg", "store", "crosses"),
     [(False, "before", True), (False, "after", False), (True, "before", False)],
