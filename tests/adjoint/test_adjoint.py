@@ -119,6 +119,12 @@ def test_the_policy_gradient_is_autograd_s(case):
     check_policy(case)
 
 
+@pytest.mark.parametrize("lm_svg", [False, True])
+def test_an_episode_of_one_step_has_a_return_and_credit(lm_svg):
+    check_policy(Case(T=1, lm_svg=lm_svg))
+    check_credit(Case(T=1, lm_svg=lm_svg))
+
+
 def check_credit(case, tolerance=1e-12, dtype=onp.float64):
     phi, theta, inferred = random_replay(case, case.rng)
     phi, theta = cast(phi, dtype), cast(theta, dtype)
