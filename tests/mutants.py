@@ -144,7 +144,8 @@ def units(mutant, uses):
     """AssertionError where a unit finds a fault: those that use the function, one problem first."""
     from ledger.measure import CASES, measure
 
-    mine = [name for name in uses if mutant.function in uses[name]] or list(uses)
+    function = mutant and mutant.function
+    mine = [name for name in uses if function in uses[name]] or list(uses)
     for cases in (CASES[:1], CASES[1:]):
         for name in mine:
             for case in cases:
@@ -157,7 +158,7 @@ def suites(mutant):
     """AssertionError where a test of SUITES fails: a short one, the mutant's folder, the others."""
     import pytest
 
-    folder = mutant.file.partition("/")[0]
+    folder = mutant.file.partition("/")[0] if mutant else SUITES[1]
     paths = [TESTS / suite for suite in (SUITES[0], folder, *SUITES[1:])]
     options = ["-x", "-q", "-p", "no:cacheprovider", "--rootdir", str(TESTS.parent)]
     assert pytest.main([*options, *map(str, paths)]) == 0
@@ -170,11 +171,15 @@ def judge(chosen):
     os.close(write)
     with os.fdopen(read) as lines:
         uses = {name: found for name, *found in map(str.split, lines)}
+    assert lives(None, partial(units, None, uses)), "a unit fails without a mutant"
     by_units = by_suites = alive = 0
     for n, mutant in enumerate(chosen, start=1):
         if not lives(mutant, partial(units, mutant, uses)):
             by_units += 1
-        elif not lives(mutant, partial(suites, mutant)):
+            continue
+        if by_suites + alive == 0:
+            assert lives(None, partial(suites, None)), "a test fails without a mutant"
+        if not lives(mutant, partial(suites, mutant)):
             by_suites += 1
         else:
             alive += 1
