@@ -37,20 +37,14 @@ def test_an_equivalent_mutant_is_still_one(lines, file, pieces, why):
         assert any(piece in mutant.line for mutant in lines[file]), piece
 
 
-def python(code, *options):
-    command = [sys.executable, *(["-c", code] if code else ["mutants.py"]), *options]
-    return subprocess.run(command, cwd=TESTS, capture_output=True, text=True)
+SCRIPT = """
+import sys
+from functools import partial
 
-
-def test_a_few_mutants_are_caught():
-    done = python(None, "--sample", "3", "--seed", "1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "of 3 others" in done.stdout
-    assert "score 100.0 %" in done.stdout
-
-
-BOUNDS = """
+import autograd.numpy, hypothesis, scipy.special
 import mutants
+
+sys.path[:0] = [str(mutants.TESTS.parent), str(mutants.TESTS)]
 
 def for_ever():
     while True:
@@ -64,10 +58,22 @@ def without_end():
 def wrong():
     assert False
 
+found = list(mutants.mutants(mutants.PACKAGE / "paper/constants.py"))
+for unit in ("margin", "sab_eps"):
+    for mutant in found[0], found[2]:
+        judge = partial(mutants.units, mutant, {unit: []})
+        print(int(mutants.lives(mutant, judge)), unit, mutant)
 mutants.SECONDS, mutants.BYTES = 1, 2**30
-print(*[mutants.lives(None, judge) for judge in (for_ever, without_end, wrong, len, dict)])
+print([mutants.lives(found[0], judge) for judge in (for_ever, without_end, wrong, dict)])
 """
 
 
-def test_what_runs_away_is_caught_and_what_passes_lives():
-    assert python(BOUNDS).stdout == "False False False False True\n"
+def test_what_a_unit_finds_or_runs_away_is_caught_and_all_else_lives():
+    command = [sys.executable, "-c", SCRIPT]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True)
+    *judged, bounds = done.stdout.splitlines()
+    assert bounds == "[False, False, False, True]", done.stderr
+    assert len(judged) == 4
+    for line in judged:
+        lived, unit, _, _, mutant = line.split(" ", 4)
+        assert int(lived) == (unit.upper() not in line)
