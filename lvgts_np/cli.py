@@ -122,9 +122,12 @@ def check(argv):
     args, tests = parser.parse_args(argv), Path(__file__).parents[1] / "tests"
     if not (tests / "ledger").is_dir():
         raise ConfigError("check needs the repository: its restatements and tests are in tests/")
-    sys.path.insert(0, str(tests))
-    from ledger import report
-
+    if str(tests) not in sys.path:
+        sys.path.insert(0, str(tests))
+    try:
+        from ledger import report
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"check needs {error.name}: pip install -r requirements.txt") from error
     return report.main(args.equation, args.html)
 
 

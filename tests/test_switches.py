@@ -1,13 +1,15 @@
 """Switches: text, adjoint and restatement know the declared values and raise on any other."""
 
+import inspect
+
 import naive
 import numpy as np
 import pytest
 from draws import A_MAX, Case, random_replay
 
 from lvgts_np import adjoint
-from lvgts_np.adjoint import layers
-from lvgts_np.paper import attention, constants, gradients, imagine, model
+from lvgts_np.adjoint import layers, policy
+from lvgts_np.paper import attention, constants, gradients, imagine, model, nets
 from lvgts_np.training.config import Config
 
 SCORES = np.array([[[0.3, 0.1, 0.2, 0.5]]])
@@ -38,13 +40,14 @@ COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1,
 @pytest.mark.parametrize(
     ("switch", "values", "uses"),
     [
-        ("topk_rule", constants.TOPK_RULES, RULE),
-        ("store", constants.STORES, STORE),
-        ("combine", constants.COMBINES, COMBINE),
+        ("topk_rule", ("paper", "sab"), RULE),
+        ("store", ("before", "after"), STORE),
+        ("combine", ("mlp", "add"), COMBINE),
     ],
 )
 def test_a_switch_knows_its_values_and_no_other(switch, values, uses):
-    assert getattr(Config(), switch) in values
+    assert values in (constants.TOPK_RULES, constants.STORES, constants.COMBINES)
+    assert getattr(Config(), switch) == values[0]
     for use in uses.values():
         for value in values:
             use(value)
@@ -62,3 +65,30 @@ def test_the_text_s_replay_raises_by_itself():
     pi = imagine.policy_replay(theta, inferred, A_MAX)
     with pytest.raises(ValueError, match="unknown store 'mean'"):
         imagine.replay(phi, pi, inferred, N=2, shortcut=True, store="mean")
+
+
+@pytest.mark.parametrize(
+    ("function", "defaults"),
+    [
+        (attention.topk_weights, {"rule": "topk_rule"}),
+        (model.encode, {"rule": "topk_rule"}),
+        (imagine.replay, {"store": "store"}),
+        (policy.checked, {"store": "store"}),
+        (
+            model.init_model,
+            {"combine": "combine", "actions": "init_actions", "recurrence": "init_recurrence"},
+        ),
+    ],
+    ids=lambda x: getattr(x, "__name__", ""),
+)
+def test_a_function_s_defaults_are_those_of_a_run(function, defaults):
+    arguments = inspect.signature(function).parameters
+    given = {n: a.default for n, a in arguments.items() if a.default is not a.empty}
+    assert given == {name: getattr(Config(), field) for name, field in defaults.items()}
+
+
+def test_a_network_s_last_layer_is_scaled_by_nothing_unless_asked_for():
+    plain, whole = (
+        nets.init_mlp(np.random.default_rng(0), "x", 2, 3, 1, *last) for last in ((), (1.0,))
+    )
+    assert all(np.array_equal(plain[name], whole[name]) for name in whole)

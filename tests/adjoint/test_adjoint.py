@@ -119,6 +119,12 @@ def test_the_policy_gradient_is_autograd_s(case):
     check_policy(case)
 
 
+@pytest.mark.parametrize("lm_svg", [False, True])
+def test_an_episode_of_one_step_has_a_return_and_credit(lm_svg):
+    check_policy(Case(T=1, lm_svg=lm_svg))
+    check_credit(Case(T=1, lm_svg=lm_svg))
+
+
 def check_credit(case, tolerance=1e-12, dtype=onp.float64):
     phi, theta, inferred = random_replay(case, case.rng)
     phi, theta = cast(phi, dtype), cast(theta, dtype)
@@ -309,6 +315,11 @@ def test_a_seed_alone_and_in_a_batch_has_the_same_bits(case, dtype, tie):
 @pytest.mark.parametrize(("S", "B"), [(3, 37), (7, 128)])
 def test_also_with_more_seeds_than_a_block_holds(dtype, S, B):
     check_seeds_are_independent(FULL._replace(S=S, B=B), dtype)
+
+
+@pytest.mark.parametrize(("S", "B"), [(2, model.ROWS + 1), (model.ROWS // 25 + 1, 25)])
+def test_nor_do_blocks_of_one_seed_or_of_as_many_as_episodes_matter(S, B):
+    check_seeds_are_independent(Case(S=S, B=B, T=4), onp.float64)
 
 
 @pytest.mark.parametrize(

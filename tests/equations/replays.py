@@ -159,7 +159,10 @@ def attended(case):
 def replay_forward(case):
     """Replay by hand, and the derivatives that it keeps for each step. [Alg. 1, lines 10-17]"""
     phi, theta, inferred = replaying(case)
-    A = case.A
+    A, H = case.A, case.H
+    if case.seed % 2:  # log σ of the policy, and a σ of f, lie on a bound: no slope there
+        theta["pi.W2"][..., A:], theta["pi.b2"][..., A:] = 0.0, (-1.0, 1.0)[case.seed // 2 % 2]
+        phi["f.W2"][..., H], phi["f.b2"][..., H] = 0.0, 0.05
 
     def presquash(h_t, eta_t, z):
         return model.act(nudged(theta, "pi", b2=z), h_t, eta_t, A_MAX)[1]

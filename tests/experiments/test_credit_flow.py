@@ -177,7 +177,7 @@ def test_a_long_episode_is_collapsed_and_nothing_of_it_is_lost(tmp_path, algo):
     ]  # fmt: skip
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("changes", [{}, LONG, {"T": 5, "t1": 1, "t2": 2}])
 def test_no_text_lies_on_another_or_beyond_the_page(tmp_path, changes):
     agents = [agent(tmp_path / algo, algo=algo, **changes) for algo in ALGOS]

@@ -202,7 +202,7 @@ def test_the_red_bars_are_the_attention_of_one_recall_step(tmp_path):
     assert words == [f"{w:.2f}" if w >= 0.005 else "" for w in weights]
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::UserWarning")
 @pytest.mark.parametrize("at", [3, -1])
 def test_a_collapse_is_cut_and_leaves_every_name_on_the_page(tmp_path, at):
     for seed in range(2):

@@ -28,6 +28,7 @@ CASES = (  # every switch both ways, few memories and many
     Case(T=7, B=3, k=2, N=2, combine="add", seed=13),
     Case(T=5, S=1, k=1, N=9, encoder_N=9, store="after", combine="add", seed=14),
     Case(T=8, k=3, N=4, encoder_N=4, scale=0.25, seed=15),
+    Case(T=5, S=1, B=1, k=1, rule="sab", N=2, seed=16),
 )
 
 

@@ -157,3 +157,13 @@ def test_an_installed_package_says_that_it_needs_the_repository(monkeypatch, cap
     monkeypatch.setattr(cli, "__file__", str(tmp_path / "lvgts_np" / "cli.py"))
     assert cli.main(["check"]) == 2
     assert "check needs the repository" in capsys.readouterr().err
+
+
+def test_a_missing_library_is_one_line(monkeypatch, capsys):
+    for name in ("ledger", "ledger.report"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "draws", raising=False)
+    monkeypatch.delitem(sys.modules, "ledger.measure", raising=False)
+    assert cli.main(["check"]) == 2
+    assert "check needs hypothesis: pip install" in capsys.readouterr().err

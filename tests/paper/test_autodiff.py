@@ -75,6 +75,23 @@ def test_value_and_grad_returns_value_extra_and_zero_for_what_is_not_used():
     assert gradient["b"].dtype == onp.float32
 
 
+def test_value_and_grad_and_vjp_return_plain_numbers_and_arrays_and_no_boxes():
+    x = {"a": onp.array([1.0, 2.0])}
+
+    def f(p):
+        double = 2.0 * p["a"]
+        return np.sum(double * double), {"double": double, "list": [double, (p["a"],)]}
+
+    (value, extra), gradient = value_and_grad(f)(x)
+    alone, _ = value_and_grad(lambda p: f(p)[0])(x)
+    found, backward = vjp(lambda xs: 2.0 * xs[0], [x["a"]])
+    leaves = [extra["double"], extra["list"][0], extra["list"][1][0], gradient["a"], found]
+    assert {type(leaf) for leaf in (*leaves, *backward(found))} == {onp.ndarray}
+    assert {type(number) for number in (value, alone)} == {onp.float64}
+    assert isinstance(extra["list"], list)
+    assert isinstance(extra["list"][1], tuple)
+
+
 def test_a_gradient_that_has_not_its_parameters_dtype_is_an_error():
     x = {"x": onp.ones(3, dtype=onp.float32)}
     with pytest.raises(TypeError, match=r"gradient of x is \(3,\) float64, its parameter \(3,\)"):

@@ -175,6 +175,14 @@ def test_no_gradient_reaches_the_models_through_what_was_inferred(case):
         assert all(onp.isrealobj(x_t) for x_t in x)
 
 
+def test_an_action_for_each_latent():
+    case = Case()
+    phi, theta = random_model(case, case.rng)
+    o, a, u, _ = random_episode(case, case.rng)
+    with pytest.raises(ValueError, match="zip"):
+        imagine.infer(phi, theta, o, a, u[:-1], case.encoder, case.shortcut)
+
+
 def test_the_policy_objective_leaves_the_models_alone():
     case = Case()
     phi, theta, inferred = random_replay(case, case.rng)

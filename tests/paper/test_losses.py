@@ -141,6 +141,11 @@ def test_the_total_is_the_weighted_sum_for_each_seed():
     assert onp.array_equal(losses.total_loss(list(rows), ALPHAS), [80.0, 160.0])
 
 
+def test_as_many_weights_as_losses():
+    with pytest.raises(ValueError, match="zip"):
+        losses.total_loss([onp.ones(2)] * 3, [20.0, 1.0])
+
+
 def test_half_square_sums_features_and_averages_the_batch():
     error = onp.array([[[1.0, 2.0], [3.0, 4.0], [0.0, 0.0]]])
     assert losses.half_square(error) == pytest.approx(0.5 * (1 + 4 + 9 + 16) / 3)

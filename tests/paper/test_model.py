@@ -252,6 +252,15 @@ def test_fresh_weights_have_the_published_spread():
     onp.testing.assert_allclose(onp.std(p["x.W2"]), 0.5 / onp.sqrt(300), rtol=0.02)
 
 
+def test_an_episode_of_one_step_has_nothing_to_read():
+    case = Case(T=1)
+    phi, _ = random_model(case, case.rng)
+    o, a, _, _ = random_episode(case, case.rng)
+    (h,), (w,), (q,) = model.encode(phi, o, a, **case.encoder)
+    assert w.shape == (case.S, case.B, 0)
+    assert onp.array_equal(h, model.latent(phi, q, onp.zeros_like(q)))
+
+
 def test_attention_is_over_the_strict_past():
     case = Case(T=5)
     phi, _ = random_model(case, case.rng)

@@ -1,0 +1,226 @@
+"""The hand-written gradients against differences of their own values: no second program.
+
+Where a latent is detached, the forward pass is given the constant in its place that it had at x.
+"""
+
+from functools import cache
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from draws import A_MAX, Case, cases, random_episode, random_model, random_replay
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from planted import passes_unplanted, plant
+
+from lvgts_np import adjoint
+from lvgts_np.adjoint import layers, model, policy
+from lvgts_np.check.oracles import EPS, differences
+
+ALPHAS = (1.5, 0.7, 0.0)  # of which the last multiplies what has targets of its own
+HALF = settings(max_examples=max(10, settings.default.max_examples // 2))
+SCALE = st.sampled_from([0.25, 0.5])
+
+
+def assert_slopes(f, x, gradient, rng, times=1.0):
+    """Differences of f along a random direction of each parameter are `times` its gradient.
+
+    Returns the parameters whose slope they do not know, for a branch or rounding.
+    """
+    unknown = []
+    for name, g in gradient.items():
+        v = rng.standard_normal(g.shape)
+        terms = times * g * v / np.linalg.norm(v)
+        size, v = np.abs(terms).sum(), v / np.linalg.norm(v)
+        scale = max(np.linalg.norm(x[name]), 0.1)
+        D = differences(f, x, {name: v}, [scale, 0.01 * scale], 10 * EPS * abs(f(x)), size)
+        if not D.error <= 1e-5 * size:
+            unknown.append(name)
+            continue
+        found = f"{name}: differences {D.slope:.9g}, by hand {terms.sum():.9g}"
+        assert abs(D.slope - terms.sum()) <= 10 * D.error + 1e-11 * size, found
+    return unknown
+
+
+class Cuts:
+    """MLP that is called once a step, with the latent h_t of its input constant where N | t.
+
+    The first pass records the constants. `place` gives the step and the first index of h_t in the
+    input of each call, or None; the last MLP, if `whole`, has all steps as one batch.
+    """
+
+    def __init__(self, place, N, H, kept=None):
+        self.place, self.N, self.H, self.kept, self.constants = place, N, H, kept, {}
+
+    def program(self, module, f):
+        def value(x):
+            calls = iter(range(10**6))
+            with patch.object(module, "mlp", lambda *args: self.mlp(next(calls), *args)):
+                return f(x)
+
+        return value
+
+    def mlp(self, call, net, x, *buffers):
+        if self.place(call):
+            steps, first = self.place(call)
+            own = x.reshape(len(x), len(steps), -1, x.shape[-1])
+            own = own if self.kept and self.kept(call) else own.copy()
+            for n, t in enumerate(steps):
+                if t % self.N == 0:
+                    h_t = own[:, n, :, first : first + self.H]
+                    h_t[...] = self.constants.setdefault((call, n), h_t.copy())
+            x = own.reshape(x.shape)
+        return layers.mlp(net, x, *buffers)
+
+
+def frozen_model(case, f):
+    """f of phi, its encoder's recurrence cut: b.q is called at each step, then r, d and f."""
+    first = case.O + case.A
+    cuts = Cuts(lambda call: ([call], first) if call < case.T else None, case.encoder_N, case.H)
+    return cuts.program(model, f)
+
+
+def frozen_policy(case, f):
+    """f of theta, the replay's carry cut: pi and f are called at each step, then r for all."""
+
+    def place(call):
+        return ([call // 2] if call < 2 * case.T - 1 else list(range(case.T))), 0
+
+    def kept(call):  # the memory is read from the input of pi
+        return case.store == "after" and call % 2 == 0
+
+    return Cuts(place, case.N, case.H, kept).program(policy, f)
+
+
+def model_problem(case):
+    phi, _ = random_model(case, case.rng)
+    o, a, _, r = random_episode(case, case.rng)
+    return phi, (o, a, r)
+
+
+def check_encoder(case):
+    """Gradient of reward and decoder loss with respect to all that makes them."""
+    phi, data = model_problem(case)
+
+    def value(phi):
+        each = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS)[0]
+        return sum(alpha * loss.sum() for alpha, loss in zip(ALPHAS, each, strict=True))
+
+    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS)
+    program = value if case.encoder_N >= case.T else frozen_model(case, value)
+    mine = {name: g for name, g in gradient.items() if not name.startswith("f.")}
+    assert not any(gradient[name].any() for name in gradient if name not in mine)
+    return assert_slopes(program, phi, mine, case.rng)
+
+
+def check_transition(case, part):
+    """Gradient of the transition loss, which only f has, by its mean or by its σ.
+
+    With σ = 0 the loss is ½ |e|² + ½ |0 - |e||² = |e|², of which one half is a target: its
+    derivative is twice the gradient. Where the mean is constant, σ has a constant target.
+    """
+    phi, data = model_problem(case)
+    kept, off = (slice(case.H), slice(case.H, None))[:: 1 if part == "mean" else -1]
+    for name in ("f.W2", "f.b2"):
+        phi[name][..., off] = 0.0
+
+    def of_part(params):
+        own = {name: g for name, g in params.items() if name.startswith("f.")}
+        return {name: g[..., kept] if "2" in name else g for name, g in own.items()}
+
+    def value(x):
+        whole = {name: g.copy() for name, g in phi.items()}
+        for name, g in x.items():
+            whole[name][..., kept if "2" in name else slice(None)] = g
+        return adjoint.model_loss_and_grad(whole, data, case.encoder, alphas)[0][2].sum()
+
+    alphas = 0.0, 0.0, 1.0
+    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, alphas)
+    assert not any(g.any() for name, g in gradient.items() if not name.startswith("f."))
+    times = 2.0 if part == "mean" else 1.0
+    return assert_slopes(value, of_part(phi), of_part(gradient), case.rng, times)
+
+
+def check_return(case):
+    phi, theta, inferred = random_replay(case, case.rng)
+    moved = {name: x + 0.1 * case.rng.standard_normal(x.shape) for name, x in theta.items()}
+
+    def value(theta):
+        return adjoint.return_and_grad(phi, theta, inferred, A_MAX, case.rollout)[0].sum()
+
+    _, gradient = adjoint.return_and_grad(phi, moved, inferred, A_MAX, case.rollout)
+    program = value if case.N >= case.T else frozen_policy(case, value)
+    return assert_slopes(program, moved, gradient, case.rng)
+
+
+@HALF
+@given(cases(scale=SCALE))
+def test_the_gradient_of_reward_and_decoder_loss(case):
+    check_encoder(case)
+
+
+@HALF
+@given(cases(scale=SCALE), st.sampled_from(["mean", "sigma"]))
+def test_the_gradient_of_the_transition_loss(case, part):
+    check_transition(case, part)
+
+
+@HALF
+@given(cases(scale=SCALE))
+def test_the_gradient_of_the_return(case):
+    check_return(case)
+
+
+CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, scale=0.5, seed=2)
+WHOLE = CASE._replace(N=9, encoder_N=9)
+CHECKS = [
+    (check_encoder,),
+    (check_transition, "mean"),
+    (check_transition, "sigma"),
+    (check_return,),
+]
+
+
+@pytest.mark.parametrize("case", [CASE, WHOLE], ids=["cut", "whole"])
+@pytest.mark.parametrize(
+    "check", CHECKS, ids=lambda check: "_".join(map(str, check[1:])) or check[0].__name__
+)
+def test_here_the_differences_know_every_slope(check, case):
+    assert check[0](case, *check[1:]) == []
+
+
+# function, what it says, what the bug makes of it, the check that must fail
+# fmt: off
+BUGS = [
+    (model.encode_adjoint, "t % N != 0", "(t + 1) % N != 0", check_encoder, CASE),
+    (model.encode_adjoint, "t % N != 0", "t > 0", check_encoder, CASE),
+    (layers.read_adjoint, "lambda_s[step.threshold] -= lambda_s.sum(axis=0)", "pass",
+     check_encoder, WHOLE),
+    (layers.read_adjoint, "lambda_i += step.w[..., None] * lambda_h_m", "pass", check_encoder,
+     WHOLE),
+    (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-4)",
+     check_encoder, WHOLE),
+    (model.fit, "error *= alpha / n", "error *= -alpha / n", check_transition, CASE, "mean"),
+    (model.fit, "error *= alpha / n", "error *= -alpha / n", check_transition, CASE, "sigma"),
+    (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_return, WHOLE),
+    (policy.replay_adjoint, "t % N != 0", "(t + 1) % N != 0", check_return, CASE),
+    (policy.replay_adjoint, "t % N != 0", "t > 0", check_return, CASE),
+    (policy.replay_adjoint, 'store == "after"', 'store == "before"', check_return, CASE),
+    (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
+     check_return, CASE),
+    (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_return, WHOLE),
+    (policy.return_and_grad, "dr /= B", "pass", check_return, WHOLE),
+]
+# fmt: on
+
+
+passes_once = cache(passes_unplanted)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug[0].__name__}: {bug[2]}")
+def test_the_bug_is_caught(monkeypatch, bug):
+    function, old, new, check, *args = bug
+    passes_once(check, *args)
+    plant(monkeypatch, function, old, new)
+    with np.errstate(all="ignore"), pytest.raises(AssertionError):
+        check(*args)
