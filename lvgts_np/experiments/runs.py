@@ -83,13 +83,13 @@ def train(
 
 def check_size(conditions, left, jobs, executor):
     """Calls of `train_batch`; ConfigError where the system cannot hold them."""
-    for d, c in conditions.items():
-        limits.check_disk(limits.disk(c) * len(left[d]), d)
     calls = [(c, batch, d) for d, c in conditions.items() for batch in group(left[d], jobs)]
     if executor is None and calls:
         n = min(jobs, len(calls))
         executors.check_processes(n)
         limits.check_memory([limits.memory(c, len(batch)) for c, batch, _ in calls], n)
+    for d, c in conditions.items():
+        limits.check_disk(limits.disk(c) * len(left[d]), d)
     return calls
 
 

@@ -42,7 +42,7 @@ def state(c, S):
     """Bytes of the state of S seeds, by the settings that they grow with."""
     size = np.dtype(c.dtype).itemsize * S
     ring = c.T * c.replay_episodes * (features(c) + 2)
-    return {"H, hidden": 16 * size * sum(parameters(c)), "replay_episodes": 4 * size * ring}
+    return {"H, hidden": 16 * size * sum(parameters(c)), "replay_episodes": 5 * size * ring}
 
 
 def memory(c, S):
@@ -63,8 +63,7 @@ def memory(c, S):
 
 def disk(c):
     """Bytes of a seed's files, while the new checkpoint and the one before stand side by side."""
-    episodes = min(c.replay_episodes, c.iterations * c.episodes_per_iteration)
-    numbers = 3 * sum(parameters(c)) + c.T * episodes * (features(c) + 2)
+    numbers = 3 * sum(parameters(c)) + c.T * c.replay_episodes * (features(c) + 2)
     rows = c.iterations / c.eval_every
     return 3 * np.dtype(c.dtype).itemsize * numbers + 400 * c.T**2 + 300 * rows + 1e5
 

@@ -193,7 +193,7 @@ class Trainer:
         checked = losses | {f"gradient of the {next(iter(losses))}": global_norm(g)}
         self._freeze(checked)
         new, moved = adam_step(x, clip_norm(g, self.config.clip_norm), adam, *rate)
-        state = {"": new, "Adam's m of ": moved.m, "Adam's v of ": moved.v}
+        state = {"Adam's m of ": moved.m, "Adam's v of ": moved.v, "": new}
         if not np.isfinite(sum(array.sum() for array in state.values())):  # a sum is cheap
             for what, array in state.items():
                 self._freeze({what + n: y for n, y in unflatten(array, params).items()})

@@ -226,9 +226,7 @@ def test_a_moment_that_is_not_finite_stops_its_seed_by_name(part, words, value):
         offset += x[0].size
     getattr(trainer.adam_phi, part)[1, offset] = value
     trainer.iterate()
-    assert trainer.frozen[1].startswith("iteration 1: ")
-    assert list(trainer.frozen) == [1]
-    assert part == "m" or trainer.frozen[1] == f"iteration 1: {words} is not finite"
+    assert trainer.frozen == {1: f"iteration 1: {words} is not finite"}
     assert np.isfinite(trainer.phi["d.W1"]).all()
 
 
