@@ -70,7 +70,7 @@ class Kind(NamedTuple):
     quick: int
     long: int
     trial: object
-    prepare: object = lambda: reference("train")  # what the trials share
+    prepare: object = lambda: None  # makes what the trials share
 
 
 def forked(work, seconds=SECONDS):
@@ -167,9 +167,9 @@ def reference(name, pictures=False):
     return out
 
 
-def references(*names):
+def references(*names, pictures=False):
     for name in names:
-        reference(name)
+        reference(name, pictures)
 
 
 def answered(ended, codes=(0, 1, 2), lines=1, names=()):

@@ -31,10 +31,6 @@ def main(argv=None):
         for name in names:
             most = KINDS[name].long if args.long else KINDS[name].quick
             found = trials(name, args.number or range(most), args.seed, args.jobs)
-            for number, _, fault in sorted(found):
-                if fault:
-                    again = f"--only {name} --seed {args.seed} --number {number}"
-                    print(f"FAILED {again}: {fault}", flush=True)
             effective = sum(effective for _, effective, _ in found)
             faults = sum(bool(fault) for _, _, fault in found)
             rows.append((KINDS[name].title, len(found), effective, faults))
@@ -62,6 +58,7 @@ def trials(name, numbers, seed, jobs):
     """(number, effective, fault or None) of each trial, shared by `jobs` children."""
     if numbers:
         KINDS[name].prepare()
+    sys.stdout.flush()
     children = []
     for first in range(min(jobs, len(numbers))):
         path = harness.scratch() / f"{name}.{first}.jsonl"
@@ -69,7 +66,11 @@ def trials(name, numbers, seed, jobs):
         if not child:
             with contextlib.suppress(BaseException), path.open("w") as file:
                 for number in numbers[first::jobs]:
-                    print(json.dumps(one(name, number, seed)), file=file, flush=True)
+                    found = one(name, number, seed)
+                    print(json.dumps(found), file=file, flush=True)
+                    if found[-1]:
+                        again = f"--only {name} --seed {seed} --number {number}"
+                        print(f"FAILED {again}: {found[-1]}", flush=True)
                 os._exit(0)
             os._exit(1)
         children.append((child, path))

@@ -65,7 +65,7 @@ def check(ended, codes, out, due=None):
     if code == 2 and out.exists():
         raise Fault("exit 2, and yet it wrote")
     if code == 0 or out.exists():
-        same(reference("train"), out, besides=("stdout",))
+        same(reference("train", pictures=True), out, besides=("stdout",))
     if due is not None and results(said) != due:
         raise Fault(f"printed {said!r}")
 
@@ -130,7 +130,7 @@ def dying(draw, number, place):
         raise Fault("no end after its reader had ended") from None
     if code not in ((0, 1) if both else (0,)):
         raise Fault(f"exit {code} after the reader of {'both streams' if both else 'stderr'} ended")
-    same(reference("train"), out)
+    same(reference("train", pictures=True), out)
     return True
 
 
