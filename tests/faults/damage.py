@@ -383,7 +383,8 @@ def in_a_study(draw, number, place):
         if ended.code == 2:
             unchanged(before, out, "exit 2")
         elif ended.code == 0:
-            same(reference(name), out, besides=(f"{path.name}.bak",))
+            # What a complete run resumes from is read by nobody but Agent.load.
+            same(reference(name), out, besides=(f"{path.name}.bak", "checkpoint.npz"))
     except Fault as fault:
         raise Fault(f"{name}: {path.relative_to(out)}, {how}: {fault}") from None
     return True

@@ -35,7 +35,9 @@ def memory(draw, number, place):
     extra = int(draw.choice((0.2, 2, 20, 200)) * MB * draw.random())
     ended = command([*COMMANDS["train"], "--out", out], functools.partial(address_space, extra))
     try:
-        answered(ended, codes=(0, 1), lines=3)
+        answered(ended, codes=(0, 1, 2), lines=3)
+        if ended.code == 2 and out.exists():
+            raise Fault(f"{ended}, and yet it wrote")
         resumed(out)
     except Fault as fault:
         raise Fault(f"{extra / MB:.2f} MB more: {fault}") from None
