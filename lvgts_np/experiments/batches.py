@@ -47,6 +47,8 @@ def train_batch(config, seeds, directory, advance=lambda steps: None):
     """
     check_memory([memory(config, len(seeds))])
     with locked(directory, seeds):
+        for seed in seeds:
+            (directory / f"seed_{seed}").mkdir(exist_ok=True)
         left, summaries = look(config, seeds, directory, resume=True)
         clear(directory, left)
         while left:
@@ -73,8 +75,6 @@ def train_together(config, seeds, directory, advance):
     the others are left to resume without it.
     """
     paths = [directory / f"seed_{seed}" for seed in seeds]
-    for path in paths:
-        path.mkdir(exist_ok=True)
     trainer, files = begin(config, paths, seeds)
     start = time.perf_counter() - sum(trainer.seconds.values())
     while trainer.iteration < config.iterations and not trainer.frozen:
