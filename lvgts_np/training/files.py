@@ -35,12 +35,23 @@ def replacing(path, synced=False):
     sweep(path.parent, path.name)
     passing = path.with_name(temporary(path.name))
     try:
-        yield passing
-        if synced:
-            sync(passing)
-        os.replace(passing, path)
+        with naming(path):
+            yield passing
+            if synced:
+                sync(passing)
+            os.replace(passing, path)
     finally:
         passing.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path):
+    """Give an OSError of the block, such as of a full disk, the file's name if it has none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def temporary(name):
@@ -113,7 +124,7 @@ class Log:
 
     def append(self, row):
         """Add a row."""
-        with self.path.open("ab") as file:
+        with naming(self.path), self.path.open("ab") as file:
             file.write(as_csv(row))
         self.content += as_csv(row)
 
