@@ -103,6 +103,9 @@ def read(path, config, seed=None):
     most = sum(dtype.itemsize * math.prod(shape) for dtype, shape in headers(config).values())
     state = load_arrays(path, wanted, most + 2**20 + 2**14 * config.eval_every) | head
     check(config, seed, state)
+    for full in headers(config):  # their order, which Adam's moments follow, not the file's
+        group, _, name = full.partition("/")
+        state[group][name] = state[group].pop(name)
     return state
 
 
