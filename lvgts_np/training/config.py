@@ -174,9 +174,11 @@ def plain(value):
 def whole(name, value, minimum):
     """Plain int; ConfigError unless value is a whole number of any type from minimum to MAX_ABS."""
     value = plain(value)
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise ConfigError(f"{name} = {reprlib.repr(value)}: must be a whole number")
-    if not minimum <= (number := operator.index(value)) <= MAX_ABS:
+    try:
+        number = operator.index(None if isinstance(value, bool) else value)
+    except TypeError as error:
+        raise ConfigError(f"{name} = {reprlib.repr(value)}: must be a whole number") from error
+    if not minimum <= number <= MAX_ABS:
         raise ConfigError(f"{name} = {number}: must be from {minimum} to {MAX_ABS}")
     return number
 
