@@ -1,5 +1,6 @@
 """One run's numbers: each field with its source, and what is wrong with a value."""
 
+import contextlib
 import dataclasses
 import difflib
 import math
@@ -186,11 +187,13 @@ def whole(name, value, minimum):
 def expanded(path):
     """Path with ~ expanded; ConfigError for what is no path."""
     try:
-        if "\0" in os.fspath(path):
-            raise ValueError("no path holds the character 0")
-        return Path(path).expanduser()
-    except (TypeError, ValueError, RuntimeError) as error:  # the last for ~ without a home
-        raise ConfigError(f"path {reprlib.repr(path)}: {error}") from error
+        found = Path(path).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            os.stat(found)
+        return found
+    except (TypeError, ValueError, RuntimeError, OSError) as error:  # RuntimeError: ~ without home
+        fault = getattr(error, "strerror", None) or error
+        raise ConfigError(f"path {reprlib.repr(path)}: {fault}") from error
 
 
 def check_name(name):
