@@ -42,8 +42,10 @@ def acquire(path, seeds):
 
 
 def release(path, seeds):
-    """Unlock seeds; the last process to leave deletes the file."""
+    """Unlock seeds; the last process to leave deletes the file, or one that a kill left."""
     with guard:
+        if fcntl and path not in held and path.is_file():
+            held[path] = os.open(path, os.O_RDWR), set()
         if path in held:
             leave(path, seeds)
 
