@@ -44,7 +44,7 @@ VARIABLES = (
     {"OMP_NUM_THREADS": "4"}, {"OMP_NUM_THREADS": "x"},
     {"OPENBLAS_NUM_THREADS": "3", "OMP_NUM_THREADS": "2"},
     {"OPENBLAS_NUM_THREADS": ""}, {"MKL_NUM_THREADS": "-1"}, {"TQDM_DISABLE": "1"},
-    {"TQDM_MININTERVAL": "x"},
+
     {"TQDM_ASCII": "1", "TQDM_NCOLS": "-3"}, {"NPY_DISABLE_CPU_FEATURES": ""},
     {"NUMPY_EXPERIMENTAL_DTYPE_API": "1"},
     {"GIT_DIR": "/nowhere"}, {"GIT_CEILING_DIRECTORIES": "/"},
