@@ -6,6 +6,7 @@ twice, fails the test, so that no bug goes stale.
 
 import inspect
 import sys
+import textwrap
 from types import FunctionType
 
 import pytest
@@ -15,19 +16,24 @@ KNOWN_BY = ("lvgts_np", "test_", "equations", "ledger")  # modules that may impo
 
 def plant(monkeypatch, function, old, new, helpers=None):
     """Put the function with `old` replaced by `new` wherever the function is known."""
-    module, source = sys.modules[function.__module__], inspect.getsource(function)
-    assert source.count(old) == 1
-    namespace = {}
+    module = sys.modules[function.__module__]
     for name, helper in (helpers or {}).items():
         if not hasattr(module, name):
             monkeypatch.setattr(module, name, helper, raising=False)
-    exec(compile(source.replace(old, new), "<planted>", "exec"), dict(vars(module)), namespace)
-    code = namespace[function.__name__].__code__
+    code = changed(function, old, new, dict(vars(module))).__code__
     planted = FunctionType(code, vars(module), function.__name__, function.__defaults__)
     for other in list(sys.modules.values()):
         for name, value in list(vars(other).items()) if hasattr(other, "__dict__") else ():
             if value is function and other.__name__.startswith(KNOWN_BY):
                 monkeypatch.setattr(other, name, planted)
+
+
+def changed(function, old, new, scope):
+    """The function, or method, with `old` replaced by `new`, its globals looked up in scope."""
+    source, namespace = textwrap.dedent(inspect.getsource(function)), {}
+    assert source.count(old) == 1
+    exec(compile(source.replace(old, new), "<planted>", "exec"), scope, namespace)
+    return namespace[function.__name__]
 
 
 def passes_unplanted(check, *args):

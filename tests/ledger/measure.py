@@ -58,12 +58,17 @@ def measure(name, cases=CASES):
             except Exception as error:  # of any kind: a formula that fails is wrong
                 raised, message = raised_in(error)
                 found, votes = {}, dict.fromkeys(uses or ("text",), [message])
-            for column, x in found.items():
-                errors[column] = max(errors.get(column, 0.0), x)
+            errors = worst(errors, found)
             for form, messages in votes.items():
                 wrong.setdefault(form, []).extend(f"{m} ({switches(case)})" for m in messages)
     title = inspect.getdoc(unit).splitlines()[0]
     return Measured(name, title, errors, wrong, uses, raised, time.perf_counter() - start)
+
+
+def worst(*errors):
+    """The largest of errors by column."""
+    columns = dict.fromkeys(column for found in errors for column in found)
+    return {x: max(found[x] for found in errors if x in found) for x in columns}
 
 
 def switches(case):
@@ -90,10 +95,8 @@ def compare(problem, name, seed, random=False):
         by_hand = None if gradient is None else lambda x, c: hand(x, c)[1]
         check = check_gradient(text, x, by_hand, restatements=restated, name=name, seed=seed)
         known = check.conclusive
-        for column, error in compare_slopes(check, random).items():
-            errors[column] = max(errors.get(column, 0.0), error)
-        for form in outvoted(check):
-            votes.setdefault(form, []).append(repr(check))
+        errors = worst(errors, compare_slopes(check, random))
+        votes = {form: [repr(check)] for form in outvoted(check)}
     return errors, votes, known
 
 
@@ -152,7 +155,7 @@ def compare_slopes(check, random):
             column = "text" if source == "autograd" else source
             error = abs(slope - slopes[first]) / check.size[p]
             if source != first and (source != "differences" or error <= COLUMNS[source]):
-                errors[column] = max(errors.get(column, 0.0), error)
+                errors = worst(errors, {column: error})
             exact = not random and source not in ("complex step", "differences")
             if exact and not abs(slope - truth) <= COLUMNS["text"] * check.size[p]:
                 check.wrong[p] = [*check.wrong.get(p, ()), source]
@@ -176,11 +179,12 @@ def outvoted(check):
 
 def raised_in(error):
     """Function of paper or adjoint that raised an exception, None for any other; and a message."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [(frame.f_code, n) for frame, n in traceback.walk_tb(error.__traceback__)]
     folders = [Path(paper.__file__).parents[1] / name for name in ("paper", "adjoint")]
-    inside = [f for f in frames if Path(f.filename).parent in folders]
+    inside = [(code, n) for code, n in frames if Path(code.co_filename).parent in folders]
     if not inside:  # what a formula returned was of no use to the check
         return None, f"what it returns cannot be compared: {error!r}"
-    frame, path = inside[-1], Path(inside[-1].filename)
-    name = f"lvgts_np.{path.parent.name}.{path.stem}.{frame.name}"
-    return name, f"{path.name}:{frame.lineno}, {frame.name}: {error!r}"
+    code, n = inside[-1]
+    path, function = Path(code.co_filename), code.co_qualname.partition(".<locals>")[0]
+    name = f"lvgts_np.{path.parent.name}.{path.stem}.{function}"
+    return name, f"{path.name}:{n}, {code.co_name}: {error!r}"

@@ -13,9 +13,8 @@ from ledger.markup import anchor, documented, escape, folded, formula, inline, l
 from ledger.measure import COLUMNS
 from ledger.report import UNJUDGED, WRONG, status, verdict
 from ledger.rows import ROWS
-from ledger.uses import naive_of
+from ledger.uses import FORMS, naive_of
 
-FORMS = {"Text": "paper.", "By hand": "adjoint.", "Naive restatement": "naive."}
 PARTS = {
     "Eq.": "Equations 1 to 7",
     "A.2": "Losses of the model",
@@ -43,7 +42,7 @@ class Book(NamedTuple):
 
 def page(measured, found):
     """The page, of units measured (name -> Measured) and the faults found among them."""
-    suspects = {name.removeprefix("lvgts_np.") for fault in found for name in fault.suspects}
+    suspects = {name for fault in found for name in fault.names}
     book = Book(measured, found, suspects, homes(measured), meant())
     contents, body = [], []
     for part, rows in itertools.groupby(ROWS, part_of):
@@ -131,7 +130,8 @@ def section(row, book):
 
 def functions(form, names, here, book):
     """Functions of one form below its heading."""
-    return [f"<h4>{form}</h4>", *(function(name, here, book) for name in names)] if names else []
+    heading = f"<h4>{form.capitalize()}</h4>"
+    return [heading, *(function(name, here, book) for name in names)] if names else []
 
 
 def function(name, here, book):
@@ -205,13 +205,11 @@ def number(error, bound):
 
 def described(fault, book):
     """A fault: the messages, and the functions in which it can be."""
-    messages = dict.fromkeys(m for found in fault.unit.wrong.values() for m in found)
-    suspects = [name.removeprefix("lvgts_np.") for name in fault.suspects]
-    links = [link(name, name) if name in book.homes else escape(name) for name in suspects]
-    listed = "".join(f"<li><code>{escape(message)}</code></li>" for message in list(messages)[:3])
+    links = [link(name, name) if name in book.homes else escape(name) for name in fault.names]
+    listed = "".join(f"<li><code>{escape(message)}</code></li>" for message in fault.messages)
     later = f"<p>{UNJUDGED}, as they use it: {', '.join(fault.later)}</p>" if fault.later else ""
     return f"""<div class="fault"><p>{state(WRONG)} {inline(fault.unit.title)}</p>
-<p>{" or ".join(fault.unit.wrong)}, in: {", ".join(links)}</p>
+<p>{fault.forms}, in: {", ".join(links)}</p>
 <ul>{listed}</ul>{later}</div>"""
 
 

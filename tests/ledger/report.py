@@ -6,7 +6,7 @@ from pathlib import Path
 from equations import UNITS
 
 from ledger import source
-from ledger.measure import CASES, COLUMNS, measure
+from ledger.measure import CASES, COLUMNS, measure, worst
 from ledger.rows import ROWS
 from ledger.uses import faults, naive_of
 from lvgts_np.training.config import ConfigError, did_you_mean
@@ -64,10 +64,7 @@ def functions(row):
 def entry(row, measured, found):
     """Cells of one row of the ledger."""
     units = [measured[name] for name in row.units if name in measured]
-    errors = {}
-    for unit in units:
-        for column, error in unit.errors.items():
-            errors[column] = max(error, errors.get(column, 0.0))
+    errors = worst(*(unit.errors for unit in units))
     text, hand = (source.source(names[0]).place if names else "" for names in (row.text, row.hand))
     return (
         status(row, found),
@@ -110,37 +107,19 @@ def verdict(measured, found):
 
 def described(fault):
     """A fault: what each form gives, and the source of what may be wrong."""
-    unit = fault.unit
-    prefixes = {"text": "paper.", "by hand": "adjoint.", "naive restatement": "naive."}
-    found = [name.removeprefix("lvgts_np.") for name in fault.suspects]
-    forms = [form for form, prefix in prefixes.items() if any(n.startswith(prefix) for n in found)]
-    lines = [f"{WRONG} {unit.title}", f"  {' or '.join(forms)}, in:"]
-    lines += [f"  {place(name)}" for name in fault.suspects]
-    messages = dict.fromkeys(message for found in unit.wrong.values() for message in found)
-    lines += [f"  {message}" for message in list(messages)[:3]]
+    lines = [f"{WRONG} {fault.unit.title}", f"  {fault.forms}, in:"]
+    lines += [f"  {name}  {source.source(name).place}" for name in fault.names]
+    lines += [f"  {message}" for message in fault.messages]
     if fault.later:
         lines.append(f"  not judged, as they use it: {', '.join(fault.later)}")
-    for name in fault.suspects:
+    for name in fault.names:
         lines += ["", *listing(name)]
     return "\n".join(lines)
 
 
-def place(name):
-    """A suspect and where it is."""
-    short = name.removeprefix("lvgts_np.")
-    try:
-        return f"{short}  {source.source(short).place}"
-    except (LookupError, TypeError, OSError):  # a fixed number, or of the tests
-        return short
-
-
 def listing(name):
     """Numbered source of a function, without its docstring."""
-    try:
-        lines = source.code(name.removeprefix("lvgts_np."))
-    except (LookupError, TypeError, OSError):
-        return []
-    return [f"{n:5d}  {line}" for n, line in lines]
+    return [f"{n:5d}  {line}" for n, line in source.code(name)]
 
 
 def equation(row, measured):

@@ -128,6 +128,7 @@ def derivation(names):
     return [s.strip() for s in sections if re.split(r"\W", s, maxsplit=1)[0] in wanted]
 
 
+@functools.cache
 def read(path):
     return (ROOT / path).read_text()
 

@@ -3,7 +3,6 @@
 import pytest
 import test_adjoint
 import test_planted_bugs
-from equations import UNITS
 from planted import plant
 
 from ledger.measure import CASES, measure
@@ -58,7 +57,7 @@ MORE = [
 BUGS = [bug[:3] for bug in (*test_planted_bugs.BUGS, *test_adjoint.BUGS)] + MORE
 
 
-def judged(unit, usual, name):
+def judged(usual, name):
     """The unit measured if it uses the function, up to the first problem that shows a fault."""
     if not any(name in uses for uses in usual.uses.values()):
         return usual
@@ -69,25 +68,19 @@ def judged(unit, usual, name):
     return unit
 
 
-@pytest.fixture(scope="module")
-def usual():
-    """What each unit shows without a bug, on one problem."""
-    return [measure(name, CASES[:1]) for name in UNITS]
-
-
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: f"{bug[0].__name__}: {bug[2]}")
-def test_a_planted_bug_fails_first_where_it_is(monkeypatch, usual, bug):
+def test_a_planted_bug_fails_first_where_it_is(monkeypatch, measured, bug):
     function, old, new = bug
     name = f"{function.__module__}.{function.__name__}"
-    if any(unit.wrong for unit in usual):
+    if any(unit.wrong for unit in measured.values()):
         pytest.skip("a formula is wrong without the bug")
     plant(monkeypatch, function, old, new, test_planted_bugs.HELPERS)
-    measured = []
-    for unit in usual:
-        measured.append(judged(unit, unit, name))
-        if measured[-1].wrong:
+    seen = []
+    for usual in measured.values():
+        seen.append(judged(usual, name))
+        if seen[-1].wrong:
             break
-    (fault,) = faults(measured)
+    (fault,) = faults(seen)
     named = [suspect for suspect in fault.suspects if not suspect.startswith("naive.")]
     assert name in named
     assert len(named) <= 4

@@ -33,12 +33,6 @@ TEXT = (autodiff, nets, attention, model, losses, imagine, credit, value_gradien
 BY_HAND = (layers, encoder, policy)
 
 
-@pytest.fixture(scope="module")
-def measured():
-    """Every unit on one problem."""
-    return {name: measure(name, CASES[:1]) for name in UNITS}
-
-
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.tag)
 def test_a_row_stands_where_it_says(row):
     for name in (*row.text, *row.hand):
@@ -144,6 +138,16 @@ def test_a_formula_that_raises_is_put_down_to_the_function_that_raised(measured)
     units = list((measured | {"mlp": raised}).values())
     (fault,) = faults(units)
     assert list(fault.suspects) == [name]
+
+
+def test_what_raises_inside_a_function_is_put_down_to_the_function():
+    pi = imagine.policy_replay({}, measure("infer", CASES[:1]), 3.0)
+    try:
+        pi(None, 0)
+    except AttributeError as error:
+        name, _ = raised_in(error)
+    assert name == "lvgts_np.paper.imagine.policy_replay"
+    assert source.code(name.removeprefix("lvgts_np."))
 
 
 def test_the_command_in_a_process_of_its_own():

@@ -20,12 +20,6 @@ WIDTHS = (420, 800, 1200)
 
 
 @pytest.fixture(scope="module")
-def measured():
-    """Every unit on one problem."""
-    return {name: measure(name, CASES[:1]) for name in UNITS}
-
-
-@pytest.fixture(scope="module")
 def path(measured, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
     path.write_text(page(measured, []), encoding="utf-8")

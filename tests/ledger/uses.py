@@ -14,6 +14,8 @@ import naive
 from lvgts_np.paper import constants
 from lvgts_np.paper.autodiff import value_and_grad
 
+FORMS = {"text": "paper.", "by hand": "adjoint.", "naive restatement": "naive."}  # and its names
+
 
 class Fault(NamedTuple):
     """A unit that failed while all that it uses besides the suspects is right."""
@@ -21,6 +23,25 @@ class Fault(NamedTuple):
     unit: object  # Measured
     suspects: dict  # name -> function or fixed number
     later: list  # names of the units that use one of these
+
+    @property
+    def names(self):
+        """Names of the suspects, those of the package below lvgts_np."""
+        return [name.removeprefix("lvgts_np.") for name in self.suspects]
+
+    @property
+    def forms(self):
+        """Forms that the suspects are of, in words; what is by no hand and not naive is text."""
+        found = {
+            next((form for form, start in FORMS.items() if name.startswith(start)), "text")
+            for name in self.names
+        }
+        return " or ".join(form for form in FORMS if form in found)
+
+    @property
+    def messages(self):
+        """What the unit showed, at most three messages."""
+        return list(dict.fromkeys(m for found in self.unit.wrong.values() for m in found))[:3]
 
 
 def faults(measured):
