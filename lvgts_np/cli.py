@@ -10,28 +10,40 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from lvgts_np.experiments.executors import THREADS
 from lvgts_np.training import config as configs
-from lvgts_np.training.config import ALGOS, FIELDS, HELP, TASKS, Config, ConfigError, did_you_mean
+from lvgts_np.training import interrupts, streams
+from lvgts_np.training.config import (
+    ALGOS,
+    FIELDS,
+    HELP,
+    TASKS,
+    THREADS,
+    Config,
+    ConfigError,
+    did_you_mean,
+)  # fmt: skip
 
 PROG = "run.py"
 
 
 def main(argv=None):
-    """Exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
-    if sys.version_info < (3, 11):  # noqa: UP036 (of a checkout no installer asks)
-        return say(f"needs Python 3.11 or newer, this is {sys.version.split()[0]}", 2)
-    # Before NumPy is imported: on arrays this small, more threads only wait for each other.
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
-    argv = sys.argv[1:] if argv is None else argv
+    """Exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 or 143 by a signal."""
+    last = argv is None  # else a program goes on when this is done
+    if last:
+        streams.open_all()
+    code = answer(sys.argv[1:] if last else argv, last)
+    if last and (error := streams.lost()) and code == 0:
+        return say(f"not all results could be printed: {error}", 1)
+    return code
+
+
+def answer(argv, last):
+    """Exit code of a command, and a line for what ends it."""
     try:
-        if argv[:1] == ["check"]:
-            return check(argv[1:])
-        args = parse_arguments(argv)
-        config, modes = make_config(args), {name: getattr(args, name) for name in MODES}
-        first, n = args.first_seed, args.seeds or args.command.seeds
-        return args.command.run(config, range(first, first + n), configs.expanded(args.out), modes)
+        with interrupts.listen(interrupts.INT, interrupts.TERM, last=last):
+            return run(argv)
+    except interrupts.Terminated as end:
+        return say("terminated; --resume goes on with a run", end.code)
     except SystemExit as done:  # --help
         return done.code
     except ConfigError as mistake:
@@ -40,18 +52,28 @@ def main(argv=None):
         return say("interrupted", 130)
     except MemoryError as error:
         return say(f"out of memory: {error or 'this run is too large'}", 1)
-    except (OSError, configs.ParityError) as error:
+    except (OSError, ArithmeticError, configs.ParityError) as error:
         return say(error, 1)
-    except Exception as error:
-        # A library that is interrupted may fail otherwise as it cleans up: a zip file does.
-        if isinstance(error.__context__, KeyboardInterrupt):
-            return say("interrupted", 130)
-        raise
+
+
+def run(argv):
+    """Run the command of the arguments; the exit code."""
+    if sys.version_info < (3, 11):  # noqa: UP036 (of a checkout no installer asks)
+        return say(f"needs Python 3.11 or newer, this is {sys.version.split()[0]}", 2)
+    # Before NumPy is imported: on arrays this small, more threads only wait for each other.
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
+    if argv[:1] == ["check"]:
+        return check(argv[1:])
+    args = parse_arguments(argv)
+    config, modes = make_config(args), {name: getattr(args, name) for name in MODES}
+    first, n = args.first_seed, args.seeds or args.command.seeds
+    return args.command.run(config, range(first, first + n), configs.expanded(args.out), modes)
 
 
 def say(message, code):
     """One line on stderr, whatever the message quotes; returns the exit code."""
-    print(f"{PROG}: {' '.join(str(message).splitlines())}", file=sys.stderr)
+    streams.note(f"{PROG}: {message}")
     return code
 
 
@@ -65,7 +87,7 @@ def train(config, seeds, out, modes):
         if run.get("frozen"):
             code = say(f"seed {run['seed']} stopped: {run['frozen']} -> {path}", 1)
         else:
-            print(RESULT.format(**run, path=path), flush=True)
+            streams.put(RESULT.format(**run, path=path))
     return code if runs.draw(directory, seeds) else 1
 
 
@@ -97,12 +119,11 @@ def lags(config, seeds, out, modes):
 def print_rows(rows, prefix):
     """A line on stdout for each condition of a study; the exit code."""
     for row in rows:
-        print(
+        streams.put(
             f"{prefix}{row[0]} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
             f"{row.solved} of {row.n} solved, "
             f"attention on the remember phase {row.attention_remember:.2f}"
         )
-    sys.stdout.flush()
     frozen = sum(row.frozen for row in rows)
     return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
 
@@ -110,7 +131,7 @@ def print_rows(rows, prefix):
 def end_study(code, written, path):
     """A line on stdout for the study's page, where it could be written; the exit code."""
     if written:
-        print(f"-> {path}", flush=True)
+        streams.put(f"-> {path}")
     return code if written else 1
 
 

@@ -1,17 +1,18 @@
 """Training of a batch of seeds on disk: logs, checkpoints, diagnostics, summaries."""
 
-import math
+import os
+import shutil
 import time
 
 import numpy as np
 
-from lvgts_np.experiments.diagnostics import write_diagnostics
+from lvgts_np.experiments.diagnostics import TABLES, write_diagnostics
 from lvgts_np.experiments.run_directory import PREVIOUS, clear, locked, look, resumable
 from lvgts_np.experiments.versions import record, versions
-from lvgts_np.tasks import bounds
-from lvgts_np.training import checkpoint, config_file
+from lvgts_np.tasks.bounds import bounds
+from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.arithmetic import isolated
-from lvgts_np.training.checkpoint import LOGS, TABLES
+from lvgts_np.training.checkpoint import LOGS
 from lvgts_np.training.files import (
     MAX_TABLE,
     Log,
@@ -19,21 +20,18 @@ from lvgts_np.training.files import (
     as_csv,
     as_json,
     digest_of,
-    keep,
     read_bytes,
     save_arrays,
     sync,
     write_json,
 )  # fmt: skip
-from lvgts_np.training.limits import check_memory, memory
-from lvgts_np.training.notes import note
+from lvgts_np.training.streams import note
 from lvgts_np.training.trainer import LOSSES, Trainer
 
 LOG = (
     "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
     "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
 )  # fmt: skip
-WAIT = 0.005  # share of the time that the rows wait for the disk
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
@@ -45,10 +43,7 @@ def train_batch(config, seeds, directory, advance=lambda steps: None):
     from what is on disk then, so a call that is made twice, or comes late, repeats and loses
     nothing. advance(steps) is called after each iteration.
     """
-    check_memory([memory(config, len(seeds))])
     with locked(directory, seeds):
-        for seed in seeds:
-            (directory / f"seed_{seed}").mkdir(exist_ok=True)
         left, summaries = look(config, seeds, directory, resume=True)
         clear(directory, left)
         while left:
@@ -75,34 +70,43 @@ def train_together(config, seeds, directory, advance):
     the others are left to resume without it.
     """
     paths = [directory / f"seed_{seed}" for seed in seeds]
-    trainer, files = begin(config, paths, seeds)
+    trainer, logs = begin(config, paths, seeds)
     start = time.perf_counter() - sum(trainer.seconds.values())
-    while trainer.iteration < config.iterations and not trainer.frozen:
-        trainer.iterate()
-        if trainer.due:
-            files.log(trainer)
-        advance(steps(config, 1))
-    for s in range(len(seeds)):  # where a seed froze there may be no row
-        files.save(s, checkpoint.state_of(trainer, s))
+    with interrupts.rows():
+        while trainer.iteration < config.iterations and not trainer.frozen:
+            trainer.iterate()
+            if trainer.due:
+                log(trainer, paths, logs)
+                interrupts.after_row()
+            advance(steps(config, 1))
+    for s, path in enumerate(paths):  # where a seed froze there may be no row
+        save(path, checkpoint.state_of(trainer, s), logs[s])
     ended = list(trainer.frozen or range(len(seeds)))
-    files.finish(checkpoint.select(trainer, ended), ended, start)
+    ended_logs = [logs[s] for s in ended]
+    finish(checkpoint.select(trainer, ended), [paths[s] for s in ended], ended_logs, start)
 
 
 def begin(config, paths, seeds):
-    """Trainer of the seeds with these run directories, new or from their checkpoints; its files."""
-    found = [resumable(config, seed, path) for seed, path in zip(seeds, paths, strict=True)]
-    if found[0][0]:
-        trainer = checkpoint.restore(config, [state for state, _ in found])
-        contents = [contents for _, contents in found]
+    """Trainer of the seeds with these run directories, and the logs of each by name.
+
+    Both are new or from their checkpoints: what the logs hold besides goes.
+    """
+    states = [resumable(config, seed, path) for seed, path in zip(seeds, paths, strict=True)]
+    if states[0]:
+        trainer = checkpoint.restore(config, states)
         note_versions(trainer, paths)
     else:
         trainer = Trainer(config, seeds)
-        headers = {"log.csv": LOG, "timing.csv": ("iteration", *trainer.seconds)}
-        contents = [{name: as_csv(header) for name, header in headers.items()} for _ in paths]
+        headers = as_csv(LOG), as_csv(("iteration", *trainer.seconds))
+        states = [{"logs": dict(zip(LOGS, headers, strict=True))}] * len(paths)
         for path in paths:
             config_file.save(config, path / "config.json")
             write_json(path / "versions.json", versions(), synced=True)
-    return trainer, Files(paths, contents)
+    logs = [
+        {name: Log(path / name, bytes(content)) for name, content in state["logs"].items()}
+        for path, state in zip(paths, states, strict=True)
+    ]
+    return trainer, logs
 
 
 def note_versions(trainer, paths):
@@ -116,64 +120,45 @@ def note_versions(trainer, paths):
             note(f"{what} {trainer.iteration} with {words}; numbers may differ")
 
 
-class Files:
-    """Logs and checkpoints of a batch of seeds that learns, by the seeds' positions."""
+def log(trainer, paths, logs):
+    """Evaluate; of every seed that is not frozen a row in its logs, and a checkpoint."""
+    row = trainer.evaluate()
+    for s, path in enumerate(paths):
+        if s not in trainer.frozen:
+            logs[s]["log.csv"].append([row[name][s] for name in LOG])
+            logs[s]["timing.csv"].append((trainer.iteration, *trainer.seconds.values()))
+            save(path, checkpoint.state_of(trainer, s), logs[s])
 
-    def __init__(self, paths, contents):
-        """contents are those of the logs, by name, of each; what is written since goes."""
-        self.paths, self.synced, self.next = paths, [False] * len(paths), -math.inf
-        self.logs = [
-            {name: Log(path / name, content) for name, content in logs.items()}
-            for path, logs in zip(paths, contents, strict=True)
-        ]
 
-    def log(self, trainer):
-        """Evaluate; of every seed that is not frozen a row in its logs, and a checkpoint.
+def save(path, state, logs, **digests):
+    """Write a checkpoint with its logs, on the disk when this ends; the one before is PREVIOUS."""
+    current, previous = path / "checkpoint.npz", path / PREVIOUS
+    state |= {"logs": {name: np.frombuffer(x.content, np.uint8) for name, x in logs.items()}}
+    state |= {"digests": {name: np.array(x) for name, x in digests.items()}}
+    if current.exists():
+        previous.unlink(missing_ok=True)
+        try:
+            os.link(current, previous)
+        except OSError:  # a disk without links
+            shutil.copyfile(current, previous)
+    save_arrays(current, state, synced=True)
 
-        They are on the disk when this ends, unless that would take more than WAIT of the time; a
-        crash of the machine then costs the rows since. One of the process costs none.
-        """
-        row, start = trainer.evaluate(), time.perf_counter()
-        synced = start >= self.next
-        for s, logs in enumerate(self.logs):
-            if s not in trainer.frozen:
-                logs["log.csv"].append([row[name][s] for name in LOG])
-                logs["timing.csv"].append((trainer.iteration, *trainer.seconds.values()))
-                self.save(s, checkpoint.state_of(trainer, s), synced)
-        if synced:
-            now = time.perf_counter()
-            self.next = now + (now - start) / WAIT
 
-    def save(self, s, state, synced=False, digests=None):
-        """Write a checkpoint with what it vouches for: the logs, and files with these digests."""
-        path, logs = self.paths[s], {name: log.content for name, log in self.logs[s].items()}
-        known = {name: digest_of(content) for name, content in logs.items()} | (digests or {})
-        state |= {"logs": {name: len(x) for name, x in logs.items()}, "digests": known}
-        for name in LOGS if synced else ():
+def finish(trainer, paths, logs, start):
+    """Write diagnostics and summaries of the seeds that are at their end: complete then."""
+    states = [checkpoint.state_of(trainer, s) for s in range(len(paths))]
+    write_diagnostics(trainer, paths)  # which draws episodes
+    wall_s = time.perf_counter() - start
+    for s, path in enumerate(paths):
+        rows = arrays(logs[s]["log.csv"].content.decode())
+        result = summary(trainer, s, rows) | {"wall_s": wall_s}
+        digests = {"summary.json": digest_of(as_json(result))}
+        for name in TABLES:
             sync(path / name)
-        if self.synced[s]:
-            keep(path / "checkpoint.npz", path / PREVIOUS)
-        save_arrays(path / "checkpoint.npz", state, synced)
-        if synced:
-            sync(path)
-        self.synced[s] = synced
-
-    def finish(self, trainer, ended, start):
-        """Write diagnostics and summaries of the seeds that are at their end: complete then."""
-        states = [checkpoint.state_of(trainer, n) for n in range(len(ended))]
-        write_diagnostics(trainer, [self.paths[s] for s in ended])  # which draws episodes
-        wall_s = time.perf_counter() - start
-        for n, s in enumerate(ended):
-            path, log = self.paths[s], self.logs[s]["log.csv"].content
-            result = summary(trainer, n, arrays(log.decode())) | {"wall_s": wall_s}
-            digests = {"summary.json": digest_of(as_json(result))}
-            for name in TABLES:
-                sync(path / name)
-                digests[name] = digest_of(read_bytes(path / name, MAX_TABLE))
-            self.save(s, states[n], True, digests)
-            (path / PREVIOUS).unlink(missing_ok=True)
-            write_json(path / "summary.json", result, synced=True)
-            sync(path)
+            digests[name] = digest_of(read_bytes(path / name, MAX_TABLE))
+        save(path, states[s], logs[s], **digests)
+        write_json(path / "summary.json", result, synced=True)
+        (path / PREVIOUS).unlink(missing_ok=True)
 
 
 def summary(trainer, s, rows):
@@ -191,9 +176,7 @@ def summary(trainer, s, rows):
         "episodes": trainer.iteration * config.episodes_per_iteration,
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
-        "floor_return": bounds.floor_return(task),
-        "myopic_return": bounds.myopic_return(task),
-        "max_return": bounds.max_return(task),
+        **bounds(task),
         **{name: final[name] for name in ("attention_remember", "credit_early", "credit_recall")},
         "frozen": trainer.frozen.get(s),
     }

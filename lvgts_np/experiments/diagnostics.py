@@ -10,6 +10,7 @@ from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import write_table
 from lvgts_np.training.metrics import attention_map, per_seed
 
+TABLES = ("attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv")
 SINGLE_EPISODES = 8  # whose own credit matrices are written
 
 

@@ -2,15 +2,14 @@
 
 import contextlib
 import multiprocessing
-import multiprocessing.connection
 import os
 import signal
-import tempfile
 import threading
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from multiprocessing.context import SpawnContext, SpawnProcess
 
+from lvgts_np.training import interrupts
 from lvgts_np.training.config import THREADS, ConfigError
 
 try:
@@ -27,17 +26,22 @@ def run_all(work, tasks, executor, watch):
     """List of work(*task) for task in tasks, each in the executor; `watch` is called meanwhile.
 
     executor is anything with the interface of `concurrent.futures.Executor`. Where a call fails,
-    the others still end before its exception is raised. Ctrl-C cancels what has not begun; what
-    has, ends as this executor ends it. ChildProcessError where a worker lacks this package.
+    the others still end before its exception is raised. Ctrl-C and SIGTERM cancel what has not
+    begun; what has, ends as this executor ends it. ChildProcessError where a worker lacks this
+    package.
     """
-    futures = [executor.submit(work, *task) for task in tasks]
+    with interrupts.blocked():
+        futures = [executor.submit(work, *task) for task in tasks]
     try:
-        while wait(futures, SECONDS).not_done:
-            watch()
+        with interrupts.rows():
+            while wait(futures, SECONDS).not_done:
+                watch()
+                if interrupts.now.waiting:
+                    stop(futures)
+            interrupts.after_row()
         return [future.result() for future in futures]
-    except KeyboardInterrupt:
-        for future in futures:
-            future.cancel()
+    except (KeyboardInterrupt, SystemExit):
+        cancel(futures)
         raise
     except Exception as error:
         for cause in (error, error.__cause__):  # Dask's own error has it as its cause
@@ -47,17 +51,39 @@ def run_all(work, tasks, executor, watch):
         raise
 
 
+def cancel(futures):
+    for future in futures:
+        future.cancel()
+
+
+def stop(futures):
+    """Let the processes here end after their rows, and start no other calls."""
+    cancel(futures)
+    processes = multiprocessing.active_children()
+    if not processes:
+        interrupts.after_row()  # another executor's workers hear of no signal
+    for process in processes:
+        process.terminate()
+
+
+class Child(SpawnProcess):
+    """Process that gets no signal before it is ready for one."""
+
+    started = []
+
+    def start(self):
+        self.started.append(self)
+        with interrupts.blocked():
+            super().start()
+
+
 @contextlib.contextmanager
 def local(jobs):
     """Executor of `jobs` processes on this machine, which end with this one, however it ends."""
     # A new process for each call, as a forked one may inherit a lock that no thread releases.
     spawn = SpawnContext()
     spawn.Process, Child.started = Child, []
-    Child.said = tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
-    stderr = None
-    with contextlib.suppress(OSError, AttributeError):  # stderr is closed; Windows
-        stderr = multiprocessing.connection.Connection(os.dup(2))
-    executor = ProcessPoolExecutor(jobs, spawn, follow, (stderr,), max_tasks_per_child=1)
+    executor = ProcessPoolExecutor(jobs, spawn, follow, max_tasks_per_child=1)
     # On arrays this small, more threads only wait for each other; a BLAS reads this as it loads.
     single = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(single, "1"))
@@ -65,58 +91,40 @@ def local(jobs):
         yield executor
     except BrokenProcessPool as error:
         executor.shutdown()
-        raise ChildProcessError(last_words()) from error
-    except KeyboardInterrupt:
-        for process in multiprocessing.active_children():
-            process.terminate()
+        interrupts.after_row()
+        raise ChildProcessError(end_of_child()) from error
+    except (KeyboardInterrupt, SystemExit):
+        for process in multiprocessing.active_children():  # whose files can bear it
+            process.kill()
         raise
     finally:
         executor.shutdown(cancel_futures=True)
-        Child.said.close()
-        if stderr:
-            stderr.close()
         for name in single:
             os.environ.pop(name, None)
 
 
-class Child(SpawnProcess):
-    """Process whose stderr is a file, which its parent reads if it dies, until it has begun."""
-
-    started, said = [], None
-
-    def start(self):
-        self.started.append(self)
-        with contextlib.ExitStack() as later:
-            with contextlib.suppress(OSError):  # stderr is closed
-                kept = os.dup(2)
-                later.callback(os.close, kept)
-                later.callback(os.dup2, kept, 2)
-                os.dup2(self.said.fileno(), 2)
-            super().start()
-
-
-def last_words():
-    """Why a process died: the signal that killed it, else the last line that it wrote to stderr."""
+def end_of_child():
+    """How the first process died; what it said has gone to stderr."""
     codes = [child.exitcode for child in Child.started if child.exitcode]
     # Where one dies the pool ends the others with SIGTERM.
-    code = min(codes, key=lambda code: (code == -signal.SIGTERM, code), default=0)
-    if code < 0:
-        oom = ": out of memory? try fewer jobs" if code == -getattr(signal, "SIGKILL", 9) else ""
-        return f"a process was killed by {signal.Signals(-code).name}{oom}"
-    Child.said.seek(0)
-    lines = Child.said.read().decode(errors="replace").split("\n")
-    words = next((line for line in reversed(lines) if line.strip()), "it wrote nothing to stderr")
-    return f"a process ended with exit code {code}: {words[:500]}"
+    code = min(codes, key=lambda code: code in (-signal.SIGTERM, 128 + signal.SIGTERM), default=1)
+    if code >= 0:
+        return f"a process ended with exit code {code}: its last words are above"
+    oom = ": out of memory? try fewer jobs" if code == -getattr(signal, "SIGKILL", 9) else ""
+    return f"a process was killed by {signal.Signals(-code).name}{oom}"
 
 
-def check_processes(n):
-    """ConfigError where the system does not let this process have n others."""
+def check_processes(n, seeds):
+    """ConfigError where the system does not let this process have n others, or lock `seeds`."""
     most, limit = 61, "Windows waits for no more"
     if resource:
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        unlimited = files == resource.RLIM_INFINITY
-        most = n if unlimited else max(1, (files - FILES) // FILES_EACH)
+        if files == resource.RLIM_INFINITY:
+            return
         limit = f"ulimit -n is {files}"
+        most = max(1, (files - FILES) // FILES_EACH)
+        if seeds > files - FILES:  # each is locked by an open file
+            raise ConfigError(f"{seeds} seeds in a batch: at most {files - FILES}, as {limit}")
     if n > most:
         raise ConfigError(f"jobs = {n}: at most {most} processes here, as {limit}")
 
@@ -127,16 +135,9 @@ def stop_if_unguarded():
         raise SystemExit(UNGUARDED)
 
 
-def follow(stderr):
-    """Make this process stop when its parent does, and give it its parent's stderr.
-
-    Ctrl-C reaches every process of a terminal, but a parent's kill only the parent: so the parent
-    alone listens, and passes it on as SIGTERM, which interrupts the work here as Ctrl-C would.
-    """
-    if stderr:
-        os.dup2(stderr.fileno(), 2)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def follow():
+    """Make this process stop when its parent does, and leave Ctrl-C to it."""
+    interrupts.obey()
 
     def end_with_parent():
         multiprocessing.parent_process().join()

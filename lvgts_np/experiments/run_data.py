@@ -2,27 +2,15 @@
 
 import functools
 import json
-import math
 from typing import NamedTuple
 
 import numpy as np
 
+from lvgts_np.experiments.diagnostics import TABLES
 from lvgts_np.training import checkpoint
-from lvgts_np.training.config import FIELDS, Config
-from lvgts_np.training.files import MAX_TABLE, arrays, read
+from lvgts_np.training.files import MAX_TABLE, arrays, digest_of, read
 
-TABLES = {  # by name: steps, which rise, and values that are read
-    "log": (("iteration", "episodes"), ("eval_return_recall",)),
-    "attention": (("t", "i"), ("weight",)),
-    "credit": (("j", "i"), ("mean", "rms")),
-    "episode": (("t",), ("o_m", "a", "r_recall", "r_distractor", "r_hat", "o_0")),
-}
-BOUNDS = ("floor_return", "myopic_return", "max_return")
-FINALS = (
-    "final_eval_return_recall", "final_eval_return_total", "attention_remember", "credit_early",
-    "credit_recall",
-)  # fmt: skip
-SUMMARY = ("task", "algo", "seed", "episodes", *BOUNDS, *FINALS, "frozen", "wall_s")
+READ = ("log", "attention", "credit", "episode")  # tables that pictures and criteria need
 
 
 class Seed(NamedTuple):
@@ -40,96 +28,57 @@ def read_seeds(directory, seeds):
 
 
 def read_seed(path):
-    """Seed of a run directory seed_<s>; ValueError names a file that is damaged.
-
-    What the run vouched for in checkpoint.npz must be as it was written.
-    """
-    number, tables, summary = int(path.name[5:]), {}, {}
-    complete = (path / "summary.json").is_file()
-    known, config = vouched(path, complete), read(path / "config.json", parse_config)
-    if complete:
-        file = path / "summary.json"
-        summary = read(file, lambda text: parse_summary(text, number, config), known=known(file))
-    for stem in TABLES:
-        if (file := path / f"{stem}.csv").exists():
-            parse = functools.partial(parse_table, stem, config)
-            tables[stem] = read(file, parse, MAX_TABLE, known(file))
-    return Seed(number, config, summary, {stem: table for stem, table in tables.items() if table})
+    """Seed of a run directory seed_<s>; ValueError names a file that is damaged."""
+    known = vouched(path)
+    config = read(path / "config.json", known.get("config.json", json.loads))
+    summary, files = path / "summary.json", [path / f"{name}.csv" for name in READ]
+    summary = read(summary, json.loads, known=known.get(summary.name)) if summary.exists() else {}
+    tables = {x.stem: read(x, arrays, MAX_TABLE, known.get(x.name)) for x in files if x.exists()}
+    tables = {name: table for name, table in tables.items() if table}
+    return Seed(int(path.name[5:]), config, summary, tables)
 
 
 def read_complete(path):
-    """Seed of a run that is complete; ValueError where something that it wrote is missing too."""
-    seed, known = read_seed(path), vouched(path, True)
-    if missing := set(SUMMARY) - seed.summary.keys():
-        raise ValueError(f"{path / 'summary.json'}: damaged, no {min(missing)}")
-    for file in (path / name for name in (*checkpoint.LOGS, *checkpoint.TABLES)):
-        if known(file) and not file.exists():
-            raise ValueError(f"{file}: missing")
-        if known(file) and file.stem not in TABLES:
-            read(file, str, MAX_TABLE, known(file))
-    return seed
+    """Summary of a complete run; ValueError unless all of its tables are as it wrote them."""
+    known = vouched(path)
+    for name in (*checkpoint.LOGS, *TABLES, "summary.json"):
+        if name not in known or not (path / name).exists():
+            raise ValueError(f"{path / name}: damaged, not known to checkpoint.npz, or missing")
+        read(path / name, str, MAX_TABLE, known[name])
+    return read(path / "summary.json", json.loads)
 
 
-def vouched(path, complete):
-    """Function of a file of a run directory: what `read` takes as known of it."""
-    file = path / "checkpoint.npz"
-    try:
-        head = checkpoint.texts(file) if file.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{file}: damaged, {error}") from error
+def vouched(path):
+    """Functions by name of a run's files: whether these bytes can be what it wrote there.
 
-    def known(file):
-        digest, length = (head.get(group, {}).get(file.name) for group in ("digests", "logs"))
-        whole = complete or length is None  # a log may have grown since
-        return None if digest is None else (None if whole else int(length), str(digest))
-
-    return known
-
-
-def parse_config(text):
-    """Fields of a config.json; ValueError where one cannot be. Earlier versions have others."""
-    if not isinstance(fields := json.loads(text), dict):
-        raise ValueError("no object of fields")
-    Config().replace(**{name: x for name, x in fields.items() if name in FIELDS})
-    return fields
-
-
-def parse_summary(text, number, config):
-    """Fields of the summary.json of this seed and config; ValueError where one cannot be."""
-    if not isinstance(fields := json.loads(text), dict):
-        raise ValueError("no object of fields")
-    frozen = fields.get("frozen")
-    due = {"seed": number, "task": config.get("task"), "algo": config.get("algo")}
-    for name, x in fields.items():
-        is_number = type(x) in (int, float)
-        fit = {
-            **{name: x == value for name, value in due.items()},
-            "frozen": x is None or isinstance(x, str),
-            **dict.fromkeys(BOUNDS, is_number and math.isfinite(x)),
-            **dict.fromkeys(FINALS, is_number or (x is None and frozen is not None)),
-        }
-        if not fit.get(name, is_number):
-            raise ValueError(f"{name} is {x!r}")
-    return fields
-
-
-def parse_table(stem, config, text):
-    """Columns of <stem>.csv; ValueError where one is missing, or the steps are not in order."""
-    table, (steps, values) = arrays(text), TABLES[stem]
-    if not text:
-        raise ValueError("it is empty")
-    if not table:
+    That of config.json is of the text, and returns its fields. {} without a checkpoint.npz.
+    """
+    file, complete = path / "checkpoint.npz", (path / "summary.json").exists()
+    if not file.exists():
         return {}
-    if missing := {*steps, *values} - table.keys():
-        raise ValueError(f"no column {min(missing)}")
-    at = np.array([table[name] for name in steps])
-    most = math.inf if stem == "log" else config["T"] - 1
-    if not (np.all(at == np.floor(at)) and np.all(at >= 0) and np.all(at <= most)):
-        raise ValueError(f"{' and '.join(steps)} are not whole numbers from 0 to {most}")
-    keys = at if stem in ("log", "episode") else at[:1] * config["T"] + at[1:]
-    if not np.all(np.diff(keys) > 0):
-        raise ValueError(f"{' and '.join(steps)} do not rise")
-    return table
+    try:
+        head = checkpoint.known(file)
+        settings = checkpoint.rest_of(head)["config"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(f"{file}: damaged, {error!r}") from error
+
+    def same_config(text):
+        if (fields := json.loads(text)) != settings:
+            raise ValueError("not the config of checkpoint.npz")
+        return fields
+
+    def same_log(content, then):
+        return content == then if complete else content.startswith(then)  # it may have grown
+
+    def same_digest(content, digest):
+        return digest_of(content) == digest
+
+    known = {"config.json": same_config}
+    for name, x in head.get("logs", {}).items():
+        known[name] = functools.partial(same_log, then=x.tobytes())
+    for name, x in head.get("digests", {}).items():
+        known[name] = functools.partial(same_digest, digest=str(x))
+    return known
 
 
 def same_settings(seeds, like):

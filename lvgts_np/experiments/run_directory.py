@@ -1,19 +1,26 @@
 """Run directory of a seed: the files that a run leaves in it, and whether a run may use it."""
 
 import contextlib
-import tempfile
+import os
+import shutil
 from pathlib import Path
 
-from lvgts_np.experiments import locks
+from lvgts_np.experiments.diagnostics import TABLES
 from lvgts_np.experiments.run_data import read_complete
+from lvgts_np.tasks.bounds import bounds
 from lvgts_np.training import checkpoint, config_file
-from lvgts_np.training.checkpoint import LOGS, TABLES
+from lvgts_np.training.agent import make_task
+from lvgts_np.training.checkpoint import LOGS
 from lvgts_np.training.config import FIELDS, ConfigError, expanded
-from lvgts_np.training.files import MAX_TABLE, digest_of, read_bytes, sweep, temporary
+from lvgts_np.training.files import sweep, temporary
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 FILES = ("config.json", "versions.json", *LOGS, "checkpoint.npz", *TABLES, "summary.json")
-PREVIOUS = ".previous.checkpoint.npz"  # while a seed learns, the last but one that the disk holds
-TRIAL = "lvgts_np_trial"
+PREVIOUS = ".previous.checkpoint.npz"  # while a seed learns, the last but one
 
 
 class OutputError(ConfigError):
@@ -56,92 +63,80 @@ def saved(config, seed, path):
             raise OutputError(f"{path} holds a run with {name} = {old}, not {new}: {advice}")
     if (file := path / "summary.json").is_file():
         try:
-            return read_complete(path).summary
+            return with_right_bounds(read_complete(path), config)
         except (ValueError, OSError) as error:
             advice = f"restore it, or delete {file} and seed {seed} goes on from its checkpoint"
             raise OutputError(f"{error}: {advice}") from error
-    state, _ = resumable(config, seed, path)
-    return checkpoint.check(config, seed, state) if state else 0
+    state = resumable(config, seed, path)
+    return checkpoint.rest_of(state)["iteration"] if state else 0
+
+
+def with_right_bounds(summary, config):
+    """The summary; ValueError where a bound in it is not what it is when computed again."""
+    now = bounds(make_task(config))
+    close = 1e-3 * (now["max_return"] - now["floor_return"])  # another version's rounding
+    for name, value in now.items():
+        if not abs(summary[name] - value) <= close:
+            raise ValueError(f"summary.json: {name} is {summary[name]}, not {value}")
+    return summary
 
 
 def resumable(config, seed, path):
-    """State that a seed resumes from and the contents of its logs then; None and {} without one.
+    """State that a seed resumes from, None without one.
 
-    Where checkpoint.npz is damaged, or the end of a log was lost, it is that of PREVIOUS.
-    OutputError where neither can be used, or a log has changed.
+    Where checkpoint.npz is damaged it is that of PREVIOUS. OutputError where neither can be used.
     """
-    faults = {}
+    fault = None
     for file in (path / "checkpoint.npz", path / PREVIOUS):
         try:
             if file.is_file():
-                state = checkpoint.read(file, config, seed)
-                return state, {name: known_part(path / name, state) for name in LOGS}
-        except OutputError:
-            raise
+                return checkpoint.read(file, config, seed)
         except (ValueError, OSError) as error:
-            faults[file] = error
-    for file, error in faults.items():
-        advice = f"delete it and seed {seed} starts again"
-        raise OutputError(f"{file} is damaged ({error!r}): {advice}") from error
-    return None, {}
-
-
-def known_part(log, state):
-    """Content of a log when a checkpoint was written; ValueError where its end is lost.
-
-    OutputError where it has changed.
-    """
-    length, digest = (state.get(group, {}).get(log.name) for group in ("logs", "digests"))
-    if not log.is_file():
-        raise ValueError(f"{log.name} is missing")
-    if length is None or log.stat().st_size < length:
-        raise ValueError(f"it knows of more rows than {log.name} has")
-    content = read_bytes(log, MAX_TABLE)[: int(length)]
-    # A checkpoint of an earlier version knows the length alone.
-    same = content.endswith(b"\n") if digest is None else digest_of(content) == str(digest)
-    if not same and b"\0" in content:  # as a crash of the machine leaves it
-        raise ValueError(f"the end of {log.name} was lost")
-    if not same:
-        advice = f"restore it, or delete {log.parent} and its seed starts again"
-        raise OutputError(f"{log}: damaged, not as the run wrote it: {advice}")
-    return content
+            fault = fault or f"{file} is damaged ({error}): delete it and seed {seed} starts again"
+    if fault:
+        raise OutputError(fault)
+    return None
 
 
 def check_writable(path):
     """OutputError unless a directory can be made, where there is none, and written to."""
     try:
         there = next(place for place in (path, *path.parents) if place.exists())
-        for place in (path, *path.parents[:4]):  # where an earlier trial may have been
-            sweep(place, TRIAL)
-        with tempfile.TemporaryDirectory(prefix=f"{temporary(TRIAL)}_", dir=there) as trial:
+        sweep(there / "lvgts_np")
+        trial = temporary(there / "lvgts_np", os.getpid())
+        try:
             Path(trial, path.relative_to(there)).mkdir(parents=True, exist_ok=True)
+        finally:
+            shutil.rmtree(trial, ignore_errors=True)
     except OSError as error:
         reason = f"{error.strerror}; choose another --out"
         raise OutputError(f"cannot write to {path}: {reason}") from error
 
 
 @contextlib.contextmanager
-def locked(directory, seeds):
+def locked(directory, seeds, make=True):
     """Keep other runs out of the run directories of seeds; OutputError where one is at work.
 
-    The directory is made; where the runs are refused, one that was made is deleted again.
+    The lock is on the directory itself, so it leaves no file, and goes with its process, however
+    that ends. Directories that do not exist are made, or (`make`) left alone. Where the system has
+    no locks, on Windows and some network disks, no run is kept out.
     """
-    made = [place for place in (directory, *directory.parents) if not place.exists()]
-    directory.mkdir(parents=True, exist_ok=True)
-    try:
-        if (taken := locks.acquire(directory / ".lock", seeds)) is not None:
-            reason = "wait for it, stop it, or choose another --out"
-            path = directory / f"seed_{taken}"
-            raise OutputError(f"another run is writing to {path}: {reason}")
-        try:
-            yield
-        finally:
-            locks.release(directory / ".lock", seeds)
-    except OutputError:
-        with contextlib.suppress(OSError):  # something is in it
-            for place in made:
-                place.rmdir()
-        raise
+    with contextlib.ExitStack() as descriptors:
+        for path in [directory / f"seed_{seed}" for seed in seeds]:
+            if make:
+                path.mkdir(parents=True, exist_ok=True)
+            if fcntl is None or not path.exists():
+                continue
+            descriptor = os.open(path, os.O_RDONLY)
+            descriptors.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                reason = "wait for it, stop it, or choose another --out"
+                raise OutputError(f"another run is writing to {path}: {reason}") from error
+            except OSError:
+                pass
+        yield
 
 
 def clear(directory, left):

@@ -12,17 +12,18 @@ from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
-from lvgts_np.training import limits
+from lvgts_np.training import interrupts, limits
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import Config, ConfigError, expanded, whole
-from lvgts_np.training.notes import note
+from lvgts_np.training.streams import note
 from lvgts_np.training.trainer import check_seeds, make_task
 
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
 LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
 
 
+@interrupts.listen(interrupts.INT)
 @isolated()
 def train(
     config, seeds=(0,), out="results", jobs=1, executor=None, quiet=False, force=False,
@@ -52,20 +53,19 @@ def train(
     if force and resume:
         raise ConfigError("force writes over a run, resume goes on with it: give only one")
     style.check()
-    fresh = dict.fromkeys(seeds, 0)
-    if not resume:
-        check_size(conditions, dict.fromkeys(conditions, fresh), jobs, executor)
-    left, summaries = {}, {}
+    left, summaries = {d: dict.fromkeys(seeds, 0) for d in conditions}, {}
+    calls = None if resume else check_size(conditions, left, jobs, executor)
     for d, c in conditions.items():
         left[d], summaries[d] = look(c, seeds, d, force, resume)
-    calls = check_size(conditions, left, jobs, executor)
+    calls = calls or check_size(conditions, left, jobs, executor)
     for d, c in conditions.items():
         if parity and left[d]:
             check_parity(c, make_task(c))
-    with contextlib.ExitStack() as locks:
-        for d in conditions:
-            locks.enter_context(locked(d, left[d]))
-        for d in conditions if force else ():
+    for d in conditions:
+        with locked(d, left[d], make=False):
+            pass
+    for d in conditions if force else ():
+        with locked(d, left[d]):
             clear(d, left[d])
     # From here each call locks the run directories that it writes to.
     begun = sum(steps(c, left[d][batch[0]]) for c, batch, d in calls)
@@ -86,10 +86,10 @@ def check_size(conditions, left, jobs, executor):
     calls = [(c, batch, d) for d, c in conditions.items() for batch in group(left[d], jobs)]
     if executor is None and calls:
         n = min(jobs, len(calls))
-        executors.check_processes(n)
+        executors.check_processes(n, max(len(batch) for _, batch, _ in calls))
         limits.check_memory([limits.memory(c, len(batch)) for c, batch, _ in calls], n)
-    for d, c in conditions.items():
-        limits.check_disk(limits.disk(c) * len(left[d]), d)
+    first = next(iter(conditions))
+    limits.check_disk(sum(limits.disk(c) * len(left[d]) for d, c in conditions.items()), first)
     return calls
 
 
@@ -126,26 +126,22 @@ def draw(directory, seeds):
     Those of other seeds are drawn with them, unless a file of one is in the way: it may be damaged,
     or another job may write to it at this moment. Each fault is a line on stderr.
     """
-    try:
-        run_plots.draw(directory, like=seeds[0])
-        return True
-    except Exception as error:  # of any kind, as Matplotlib's are
-        fault = error
-    words = f"pictures of {directory} not drawn"
-    drawn = attempt(words, run_plots.draw, directory, like=seeds[0], only=seeds)
-    if drawn:
-        note(f"pictures of {directory} without the seeds of other runs: {fault}")
-    return drawn
+    words = f"pictures of {directory}"
+    if fault := attempt(run_plots.draw, directory, like=seeds[0]):
+        worse = attempt(run_plots.draw, directory, like=seeds[0], only=seeds)
+        note(f"{words} not drawn: {worse}" if worse else f"{words} without other seeds: {fault}")
+        return not worse
+    return True
 
 
-def attempt(what, work, *args, **named):
-    """Whether work(...) ends well; else a line on stderr: what, and why not."""
+def attempt(work, *args, **named):
+    """Error of a call that draws, of any kind, as Matplotlib's are; None without one."""
     try:
         work(*args, **named)
+        return None
     except Exception as error:
-        note(f"{what}: {error or type(error).__name__}")
-        return False
-    return True
+        interrupts.check()  # it may be the error that a library makes of one
+        return str(error) or repr(error)
 
 
 def group(left, jobs):
@@ -171,11 +167,17 @@ def logged(path):
 
 def progress(total, label, quiet, begun=0):
     """tqdm's bar on a terminal, elsewhere a line a minute on stderr."""
-    how = {"initial": begun, "unit": " steps", "unit_scale": True, "disable": quiet}
-    if not sys.stderr.isatty():
-        how |= {"file": Lines(), "mininterval": SILENCE, "delay": SILENCE, "miniters": 1}
+    how = {"initial": begun, "unit": " steps", "unit_scale": True, "disable": quiet, "miniters": 1}
+    if sys.stderr is None or not sys.stderr.isatty():
+        how |= {"file": Lines(), "mininterval": SILENCE, "delay": SILENCE}
         how |= {"bar_format": LINE, "smoothing": 0, "leave": False}
-    return tqdm(desc=label, total=total, **how)
+    return Bar(desc=label, total=total, **how)
+
+
+class Bar(tqdm):
+    """tqdm without its thread, which would take signals from `interrupts.blocked`."""
+
+    monitor_interval = 0
 
 
 class Lines(io.TextIOBase):
@@ -183,4 +185,4 @@ class Lines(io.TextIOBase):
 
     def write(self, text):
         if text.strip():
-            print(text.strip(), file=sys.stderr, flush=True)
+            note(text)

@@ -9,6 +9,8 @@ from lvgts_np.training import config_file
 from lvgts_np.training.config import ConfigError, expanded
 from lvgts_np.training.files import load_arrays
 
+MAX_PARAMETERS = 2**32  # bytes
+
 
 class Agent:
     """Encoder, memory and policy of an episode under way.
@@ -25,23 +27,17 @@ class Agent:
     def load(cls, directory):
         """Agent that a run saved in its seed_<s>; ConfigError where there is none, or a damaged."""
         directory = expanded(directory)
-        config = config_file.load(directory / "config.json")
-        path, like = (
-            directory / "checkpoint.npz",
-            initial_parameters(config, np.random.default_rng(0)),
-        )
-
-        def wanted(name, dtype, shape):
-            group, _, name = name.partition("/")
-            x = like.get(group, {}).get(name)
-            if x is not None and (dtype, shape) != (x.dtype, x.shape):
-                raise ValueError(f"{group}/{name} is {dtype} {shape}, not {x.dtype} {x.shape}")
-            return x is not None
-
+        config, path = config_file.load(directory / "config.json"), directory / "checkpoint.npz"
+        like = initial_parameters(config, np.random.default_rng(0))
         try:
-            saved = load_arrays(path, wanted)
-            if any(saved.get(group, {}).keys() != like[group].keys() for group in like):
-                raise ValueError("a parameter is missing")
+            saved = load_arrays(path, MAX_PARAMETERS, like)
+            for group, params in like.items():
+                due, found = (
+                    {name: (x.dtype, x.shape) for name, x in xs.items()}
+                    for xs in (params, saved.get(group, {}))
+                )
+                if odd := [name for name in due | found if due.get(name) != found.get(name)]:
+                    raise ValueError(f"{group}/{odd[0]} is missing, or not as config.json says")
         except ValueError as error:
             raise ConfigError(f"{path} holds no agent: {error}") from error
         return cls(saved["phi"], saved["theta"], config.k, config.topk_rule, config.a_max)

@@ -2,11 +2,10 @@
 
 A state is groups of named arrays, for `save_arrays`: parameters, Adam's moments, the replay buffer
 as far as it is filled, the numbers that the next row of the log averages over, and the rest as one
-JSON text. A run adds the lengths of its `logs`, and `digests` of what it vouches for.
+JSON text. A run adds its `logs`, as bytes, and `digests` of its other files when it is complete.
 """
 
 import dataclasses
-import functools
 import json
 import math
 
@@ -14,21 +13,12 @@ import numpy as np
 
 from lvgts_np.training.files import load_arrays
 from lvgts_np.training.optim import Adam
-from lvgts_np.training.trainer import (
-    LOSSES,
-    PARTS,
-    RETURNS,
-    Trainer,
-    check_seeds,
-    join_seeds,
-    make_streams,
-)  # fmt: skip
+from lvgts_np.training.trainer import LOSSES, RETURNS, Trainer, join_seeds
 
 INTERVAL = "interval_"  # and a number: the iterations since the last row, a group each
 LOGS = ("log.csv", "timing.csv")  # they grow while a seed learns
-TABLES = ("attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv")
-FINITE = ("phi", "theta", "adam_phi", "adam_theta")  # unless the seed is frozen
-TEXTS = ("rest", "logs", "digests")  # groups that are small, and read first
+KNOWN = ("rest", "logs", "digests")  # groups that are no arrays of training
+MAX_KNOWN = 2**28  # bytes of them
 
 
 def state_of(trainer, s):
@@ -54,9 +44,14 @@ def state_of(trainer, s):
     return state | {"rest": {"json": np.array(json.dumps(rest))}}
 
 
+def rest_of(state):
+    """The rest of a state, a dict."""
+    return json.loads(str(state["rest"]["json"]))
+
+
 def restore(config, states):
     """Trainer of seeds that resume from their states; ValueError unless all are equally far."""
-    rests = [json.loads(str(state["rest"]["json"])) for state in states]
+    rests = [rest_of(state) for state in states]
     first = rests[0]
     if any(rest["iteration"] != first["iteration"] for rest in rests):
         raise ValueError("seeds of one batch must have done the same number of iterations")
@@ -65,15 +60,19 @@ def restore(config, states):
         return join_seeds([state[group] for state in states])
 
     trainer = Trainer(config, [rest["seed"] for rest in rests])
-    trainer.phi, trainer.theta = join("phi"), join("theta")
+    # In the order that Adam's moments have, whatever the file's.
+    phi, theta = join("phi"), join("theta")
+    trainer.phi = {name: phi[name] for name in trainer.phi}
+    trainer.theta = {name: theta[name] for name in trainer.theta}
     step_phi, step_theta = first["adam_steps"]
     trainer.adam_phi = Adam(**join("adam_phi"), step=step_phi)
     trainer.adam_theta = Adam(**join("adam_theta"), step=step_theta)
     replay = trainer.replay_buffer
     replay.size, replay.next = first["ring"]
-    for ring, filled in zip(replay.columns, join("replay").values(), strict=True):
-        ring[:, :, : replay.size] = filled.swapaxes(0, 1)[:, :, : replay.size]
-    trainer.interval = [join(group) for group in states[0] if group.startswith(INTERVAL)]
+    for n, filled in join("replay").items():
+        replay.columns[int(n)][:, :, : replay.size] = filled.swapaxes(0, 1)
+    intervals = sum(group.startswith(INTERVAL) for group in states[0])
+    trainer.interval = [join(f"{INTERVAL}{n}") for n in range(intervals)]
     trainer.iteration = first["iteration"]
     trainer.frozen = {s: rest["frozen"] for s, rest in enumerate(rests) if rest["frozen"]}
     # Seconds are a batch's: where two become one, the slower one's.
@@ -89,120 +88,64 @@ def select(trainer, positions):
     return restore(trainer.config, [state_of(trainer, s) for s in positions])
 
 
-def read(path, config, seed=None):
-    """State in the file `path`; ValueError unless it can be this seed's (or, with None, any one's).
-
-    What the headers say is compared before any array is unpacked.
-    """
-    head = texts(path)
-    size = rest_of(config, seed, head)["ring"][0]
-
-    def wanted(name, *header):
-        return name.partition("/")[0] not in TEXTS and check_header(config, size, name, *header)
-
-    most = sum(dtype.itemsize * math.prod(shape) for dtype, shape in headers(config).values())
-    state = load_arrays(path, wanted, most + 2**20 + 2**14 * config.eval_every) | head
-    check(config, seed, state)
-    for full in headers(config):  # their order, which Adam's moments follow, not the file's
-        group, _, name = full.partition("/")
-        state[group][name] = state[group].pop(name)
+def read(path, config, seed):
+    """State in the file `path`; ValueError unless it can be this seed's."""
+    new = Trainer(config, [seed])
+    params = 3 * sum(x.nbytes for x in (*new.phi.values(), *new.theta.values()))  # Adam's too
+    state = load_arrays(path, params + sum(x.nbytes for x in new.replay_buffer.columns) + MAX_KNOWN)
+    try:
+        check(new, state)
+    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise ValueError(repr(error)) from error
     return state
 
 
-def texts(path):
-    """The small groups of a file: the rest, and what its run vouches for; ValueError as `read`."""
-    names = {"rest": ("json",), "logs": LOGS, "digests": (*LOGS, *TABLES, "summary.json")}
-
-    def wanted(name, dtype, shape):
-        group, _, name = name.partition("/")
-        if group in TEXTS and (name not in names[group] or shape or dtype.itemsize > 2**18):
-            raise ValueError(f"{group}/{name} is {dtype} {shape}, which no run writes")
-        return group in TEXTS
-
-    head = load_arrays(path, wanted)
-    for name, length in head.get("logs", {}).items():
-        if length.dtype.kind != "i" or length < 0:
-            raise ValueError(f"logs/{name} is {length}, not a length")
-    return head
+def known(path):
+    """The groups KNOWN in the file `path`: what a run says there of itself and its other files."""
+    return load_arrays(path, MAX_KNOWN, KNOWN)
 
 
-def check(config, seed, state):
-    """Iterations that a state has done; ValueError unless it can be this seed's."""
-    rest, names = rest_of(config, seed, state), set()
-    for group in state.keys() - set(TEXTS):
-        for name, x in state[group].items():
-            check_header(config, rest["ring"][0], f"{group}/{name}", x.dtype, x.shape)
-            if group in FINITE and rest["frozen"] is None and not np.isfinite(x).all():
-                raise ValueError(f"{group}/{name} is not finite")
-            names.add(f"{group}/{name}")
-        if group.startswith(INTERVAL) and state[group].keys() != set(RETURNS + LOSSES):
-            raise ValueError(f"{group} is not complete")
-    if missing := headers(config).keys() - names:
-        raise ValueError(f"{min(missing)} is missing")
-    return rest["iteration"]
+def check(new, state):
+    """ValueError, or what comes of a value of another type, unless the state can be of this seed.
 
-
-@functools.lru_cache(16)
-def headers(config):
-    """dtype and shape by name of the arrays in a state that is as large as one can be."""
-    trainer = Trainer(config)
-    state = {name: xs for name, xs in state_of(trainer, 0).items() if name not in TEXTS}
-    for n, ring in enumerate(trainer.replay_buffer.columns):
-        state["replay"][str(n)] = ring.swapaxes(0, 1)
-    return {f"{g}/{name}": (x.dtype, x.shape) for g, xs in state.items() for name, x in xs.items()}
-
-
-def check_header(config, size, name, dtype, shape):
-    """True; ValueError unless an array of a state can be like this, where `size` episodes are."""
-    group, _, part = name.partition("/")
-    number, due = group.removeprefix(INTERVAL), headers(config).get(name)
-    is_row = part in RETURNS + LOSSES and dtype.kind == "f" and shape == (1,)
-    if is_row and group != number and number.isdecimal() and int(number) < config.eval_every:
-        return True
-    if due is None:
-        raise ValueError(f"{name} is {dtype} {shape}, which no run writes")
-    if group == "replay" and shape != due[1]:  # that of an earlier version is whole
-        due = due[0], (*due[1][:2], size, *due[1][3:])
-    if (dtype, shape) != due:
-        raise ValueError(f"{name} is {dtype} {shape}, not {due[0]} {due[1]}")
-    return True
-
-
-def rest_of(config, seed, state):
-    """The rest of a state; ValueError unless its numbers can be this seed's, or any one's."""
-    if "json" not in state.get("rest", {}):
-        raise ValueError("rest/json is missing")
-    try:
-        rest = json.loads(str(state["rest"]["json"]))
-        check_rest(config, rest["seed"] if seed is None else seed, rest)
-    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ValueError(f"rest/json: {error!r}") from error
-    return rest
-
-
-def check_rest(config, seed, rest):
-    """ValueError, or what else comes of a value of another type, unless the rest can be."""
-    n, B, capacity = rest["iteration"], config.episodes_per_iteration, config.replay_episodes
-    if type(n) is not int or not 0 <= n <= config.iterations:
-        raise ValueError(f"iteration is {n!r}, not a whole number up to {config.iterations}")
-    if check_seeds([rest["seed"]]) != [seed]:
-        raise ValueError(f"it is of seed {rest['seed']}")
-    settings = dataclasses.asdict(config)
-    if rest.get("config", settings) != settings:
-        raise ValueError("it is of a run with other settings")
+    new is the Trainer of the seed before its first iteration.
+    """
+    c, rest, like = new.config, rest_of(state), state_of(new, 0)
+    n, capacity = rest["iteration"], c.replay_episodes
+    filled = n * c.episodes_per_iteration
     due = {
-        "adam_steps": [n * config.model_steps, max(0, n - config.warmup_iterations)],
-        "ring": [min(n * B, capacity), n * B % capacity],
+        "config": dataclasses.asdict(c),
+        "seed": new.seeds[0],
+        "iteration": min(max(0, int(n)), c.iterations),
+        "adam_steps": [n * c.model_steps, max(0, n - c.warmup_iterations)],
+        "ring": [min(filled, capacity), filled % capacity],
     }
     for name, value in due.items():
         if json.dumps(rest[name]) != json.dumps(value):
             raise ValueError(f"{name} is {rest[name]!r}, not {value}")
-    seconds = [rest["seconds"][name] for name in PARTS]
-    if not all(type(x) is float and 0 <= x < math.inf for x in seconds):
-        raise ValueError(f"seconds are {seconds}")
-    if rest["frozen"] is not None and not (type(rest["frozen"]) is str and rest["frozen"]):
+    if not all(0.0 <= rest["seconds"][part] < math.inf for part in new.seconds):
+        raise ValueError(f"seconds are {rest['seconds']}")
+    if rest["frozen"] is not None and not (rest["frozen"] and isinstance(rest["frozen"], str)):
         raise ValueError(f"frozen is {rest['frozen']!r}")
-    for name, rng in make_streams(seed).items():
-        rng.bit_generator.state = rest["streams"][name]
-        if rng.bit_generator.state != rest["streams"][name]:
-            raise ValueError(f"the state of the stream {name!r} cannot be")
+    for i in range(0 if n == c.iterations else n % c.eval_every):
+        like[f"{INTERVAL}{i}"] = dict.fromkeys(RETURNS + LOSSES, np.zeros(1))
+    check_arrays(like, state, rest)
+    if rest_of(state_of(restore(c, [state]), 0)) != rest:
+        raise ValueError("the state of a random stream cannot be")
+
+
+def check_arrays(like, state, rest):
+    """ValueError unless a state has arrays like these, the replay buffer as far as it is filled."""
+    for group in sorted((like.keys() | state.keys()) - set(KNOWN)):
+        due, found = like.get(group, {}), state.get(group, {})
+        for name in due | found:
+            x, y, where = due.get(name), found.get(name), f"{group}/{name}"
+            if x is None or y is None:
+                raise ValueError(f"{where} is {'missing' if y is None else 'of no run'}")
+            dtype, shape = (y if group.startswith(INTERVAL) else x).dtype, x.shape
+            if group == "replay":
+                shape = (*shape[:2], rest["ring"][0], *shape[3:])
+            if (y.dtype, y.shape) != (dtype, shape) or dtype.kind != "f":
+                raise ValueError(f"{where} is {y.dtype} {y.shape}, not {dtype} {shape}")
+            if rest["frozen"] is None and not np.isfinite(y).all():
+                raise ValueError(f"{where} is not finite")

@@ -1,45 +1,44 @@
 """CSV, JSON and npz files: numbers are written in full, so equal numbers are equal bytes.
 
-A file is read only up to the size that it can have, and so is each array in an npz file.
+A file is read only up to the size that it can have.
 """
 
 import contextlib
 import csv
+import glob
 import hashlib
 import io
 import json
-import math
 import os
-import re
 import shutil
 import socket
-import stat
-import time
-import zipfile
 
 import numpy as np
+
+from lvgts_np.training import interrupts
 
 WORDS = ("phase", "task", "algo")  # columns of a table that are not numbers
 MAX_JSON = 2**18  # bytes: a run's largest, config.json, has some 1,500
 MAX_TABLE = 2**30
-DAY = 86_400.0  # s after which a file under a temporary name is nobody's
 
 
 @contextlib.contextmanager
 def replacing(path, synced=False):
     """Temporary name to write a file under, so that no reader finds half of it.
 
-    synced: the disk holds its content before it has its name. What a process that was killed left
-    under such a name goes.
+    synced: the disk holds it before it has its name, and then its name.
     """
-    sweep(path.parent, path.name)
-    passing = path.with_name(temporary(path.name))
+    sweep(path)
+    passing = temporary(path, os.getpid())
     try:
         with naming(path):
             yield passing
             if synced:
                 sync(passing)
+            interrupts.check()
             os.replace(passing, path)
+            if synced:
+                sync(path.parent)
     finally:
         passing.unlink(missing_ok=True)
 
@@ -54,44 +53,28 @@ def naming(path):
         raise
 
 
-def temporary(name):
-    """Hidden name with the host and the number of this process."""
-    return f".{name}.{socket.gethostname()}.{os.getpid()}"
+def temporary(path, pid):
+    """Hidden path beside this one, with this host and the number of a process."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{pid}")
 
 
-def sweep(directory, name):
-    """Delete what is under a `temporary` name of a process that is gone, or that is old."""
-    form = re.compile(rf"\.{re.escape(name)}\.(?P<host>.+)\.(?P<pid>\d{{1,9}})(_\w+)?")
-    for entry in os.scandir(directory) if directory.is_dir() else ():
-        # Another process may sweep too.
-        with contextlib.suppress(FileNotFoundError):
-            if (made := form.fullmatch(entry.name)) and (
-                (made["host"] == socket.gethostname() and gone(int(made["pid"])))
-                or time.time() - entry.stat(follow_symlinks=False).st_mtime > DAY
-            ):
-                is_folder = entry.is_dir(follow_symlinks=False)
-                shutil.rmtree(entry) if is_folder else os.unlink(entry)
+def sweep(path):
+    """Delete what processes of this host that are gone have left under `temporary` names."""
+    for found in path.parent.glob(f"{glob.escape(temporary(path, '').name)}[0-9]*"):
+        if gone(found.name.rpartition(".")[2]):
+            shutil.rmtree(found) if found.is_dir() else found.unlink(missing_ok=True)
 
 
 def gone(pid):
-    """Whether there is no such process here; False where that cannot be told, as on Windows."""
+    """Whether there is no process of this number; False where that cannot be told."""
     try:
-        if os.name == "posix":
-            os.kill(pid, 0)
+        if os.name == "posix":  # elsewhere this would end it
+            os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another user's
+    except (OSError, ValueError, OverflowError):  # another user's; no number
         pass
     return False
-
-
-def keep(path, previous):
-    """Give a file that is about to be replaced a second name, `previous`."""
-    previous.unlink(missing_ok=True)
-    try:
-        os.link(path, previous)
-    except OSError:  # a disk without links
-        shutil.copyfile(path, previous)
 
 
 def sync(path):
@@ -119,11 +102,12 @@ class Log:
     def __init__(self, path, content):
         self.path, self.content = path, content
         # A new file, as what has this name may be a link to another.
-        with replacing(path, synced=True) as passing:
+        with replacing(path) as passing:
             passing.write_bytes(content)
 
     def append(self, row):
         """Add a row."""
+        interrupts.check()
         with naming(self.path), self.path.open("ab") as file:
             file.write(as_csv(row))
         self.content += as_csv(row)
@@ -161,47 +145,27 @@ def as_json(content):
 
 def save_arrays(path, groups, synced=False):
     """Write groups of named arrays, e.g. {"phi": phi}, to one .npz without pickle."""
+    named = {f"{group}/{name}": x for group, xs in groups.items() for name, x in xs.items()}
+    # Opened here, as np.savez would add .npz to the name.
     with replacing(path, synced) as passing, passing.open("wb") as file:
-        # np.savez answers an interrupt with a ValueError.
-        archive = zipfile.ZipFile(file, "w")
-        try:
-            for group, xs in groups.items():
-                for name, x in xs.items():
-                    member = io.BytesIO()
-                    np.lib.format.write_array(member, np.asarray(x), allow_pickle=False)
-                    archive.writestr(zipfile.ZipInfo(f"{group}/{name}.npy"), member.getbuffer())
-            archive.close()
-        except BaseException:
-            archive.fp = None  # given up: or it would be ended when it is collected, with a warning
-            raise
+        np.savez(file, **named)
 
 
-def load_arrays(path, wanted=lambda name, dtype, shape: True, limit=math.inf):
-    """Groups in a file that `save_arrays` wrote, but for those that are empty.
+def load_arrays(path, limit, only=None):
+    """Groups in a file that `save_arrays` wrote, but for those that are empty, or not in `only`.
 
-    wanted(name, dtype, shape) says whether an array is read, or raises. ValueError where the file
-    is damaged, has more than `limit` bytes, or unpacks to more.
+    ValueError where the file is damaged, or they would take more than `limit` bytes.
     """
-    groups, names = {}, set()
+    groups = {}
     try:
-        with open_regular(path, limit) as file, zipfile.ZipFile(file) as archive:
-            for member in archive.infolist():
-                name = member.filename.removesuffix(".npy")
-                if name in names or member.compress_type != zipfile.ZIP_STORED:
-                    fault = "there twice" if name in names else "compressed"
-                    raise ValueError(f"{name} is {fault}")
-                names.add(name)
-                with archive.open(member) as start:
-                    np.lib.format.read_magic(start)
-                    shape, _, dtype = np.lib.format.read_array_header_1_0(start)
-                    size = start.tell() + math.prod(shape) * dtype.itemsize
-                if member.file_size != size:
-                    raise ValueError(f"{name} has {member.file_size} bytes, not {size}")
-                if wanted(name, dtype, shape):
-                    group, _, name = name.partition("/")
-                    content = io.BytesIO(archive.read(member))  # whole, as its end has the checksum
-                    x = np.lib.format.read_array(content, allow_pickle=False)
-                    groups.setdefault(group, {})[name] = x
+        # Opened here, as np.load leaves a damaged file open.
+        with open_regular(path) as file, np.load(file, allow_pickle=False) as named:
+            chosen = {key: key.split("/") for key in named}
+            chosen = {key: x for key, x in chosen.items() if only is None or x[0] in only}
+            if sum(named.zip.getinfo(f"{key}.npy").file_size for key in chosen) > limit:
+                raise ValueError(f"its arrays have more than {limit} bytes")
+            for key, (group, name) in chosen.items():
+                groups.setdefault(group, {})[name] = named[key]
     except (ValueError, MemoryError):
         raise
     except Exception as error:  # whatever a damaged file makes of it
@@ -209,30 +173,26 @@ def load_arrays(path, wanted=lambda name, dtype, shape: True, limit=math.inf):
     return groups
 
 
-def read_bytes(path, limit):
-    """Content of a regular file; ValueError where it is another kind, or has more than `limit`."""
-    with open_regular(path, limit) as file:
-        return file.read()
-
-
-def open_regular(path, limit):
-    """Regular file, opened to be read; ValueError as `read_bytes`."""
-    found = path.stat()
-    if stat.S_ISREG(found.st_mode) and found.st_size > limit:
-        raise ValueError(f"{found.st_size} bytes, more than the {limit} that it can have")
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+def open_regular(path):
+    """File, opened to be read; ValueError for a device or a pipe, which may never end."""
+    if not (path.is_file() or path.is_dir() or not path.exists()):
         raise ValueError("it is no regular file")
     return path.open("rb")
 
 
-def read(path, parse, limit=MAX_JSON, known=None):
-    """Call parse(text of the file); ValueError names the file.
+def read_bytes(path, limit):
+    """Content of a file; ValueError where it is not regular, or has more than `limit` bytes."""
+    with open_regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > limit:
+            raise ValueError(f"{size} bytes, more than the {limit} that it can have")
+        return file.read(limit)
 
-    known are the length of its beginning, None for all, and the digest that this must have.
-    """
+
+def read(path, parse, limit=MAX_JSON, known=None):
+    """Call parse(text of the file); ValueError names the file, also where known(bytes) is False."""
     try:
         content = read_bytes(path, limit)
-        if known is not None and digest_of(content[: known[0]]) != known[1]:
+        if known is not None and not known(content):
             raise ValueError("not as the run wrote it")
         return parse(content.decode("utf-8-sig"))
     except (ValueError, RecursionError, csv.Error) as error:
@@ -247,8 +207,6 @@ def digest_of(content):
 def arrays(text):
     """Columns of a CSV text, see `read_table`; ValueError where a row has other cells."""
     header, *rows = list(csv.reader(text.splitlines())) or [[]]
-    if len(set(header)) < len(header):
-        raise ValueError("a column is there twice")
     if any(len(row) != len(header) for row in rows):
         raise ValueError(f"a row has not {len(header)} cells")
     return {

@@ -15,7 +15,7 @@ from lvgts_np.training.agent import Agent, initial_parameters, make_task
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import BACKENDS, check_parity
 from lvgts_np.training.config import MAX_ABS, ConfigError, whole
-from lvgts_np.training.limits import check_memory, memory, state
+from lvgts_np.training.limits import check_memory, memory
 from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
@@ -24,7 +24,6 @@ MAX_SEEDS = 100_000  # of one run
 STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
 RETURNS = ("return_recall", "return_total")
 LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
-PARTS = ("collect", "model", "policy", "evaluate")  # of an iteration, and the row, in seconds
 
 
 class Trainer:
@@ -37,7 +36,6 @@ class Trainer:
     @isolated()
     def __init__(self, config, seeds=(0,)):
         self.config, self.seeds, self.iteration, self.frozen = config, check_seeds(seeds), 0, {}
-        check_memory([state(config, len(self.seeds))])
         self.task = make_task(config)
         self.streams = [make_streams(seed) for seed in self.seeds]
         initial = [initial_parameters(config, streams["weights"]) for streams in self.streams]
@@ -50,7 +48,7 @@ class Trainer:
         self.replay_buffer = ReplayBuffer([(*ring, F) for F in features], config.dtype)
         self.backend, self.buffers = BACKENDS[config.grad], adjoint.Buffers()
         self.interval = []  # what the log averages over: one dict per iteration
-        self.seconds = dict.fromkeys(PARTS, 0.0)
+        self.seconds = dict.fromkeys(("collect", "model", "policy", "evaluate"), 0.0)
 
     @property
     def policy_progress(self):

@@ -11,14 +11,10 @@ from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.run_directory import condition_directory
 from lvgts_np.experiments.studies import claims
 from lvgts_np.experiments.studies.report import bullets, paragraph, picture, table, write
-from lvgts_np.experiments.studies.summary import (
-    Summary,
-    column,
-    run_summaries,
-    summary_table,
-)
+from lvgts_np.experiments.studies.summary import Summary, column, run_summaries, summary_table
 from lvgts_np.experiments.studies.training import train_study
 from lvgts_np.training.files import read_json, write_table
+from lvgts_np.training.streams import note
 
 RULES = (
     "Where an interval (in square brackets) is tested against a range, such as > 1/2, a claim is "
@@ -71,8 +67,10 @@ def report(conditions, seeds, out):
     """Draw every condition, and report all in <out>/figure2; whether nothing of it failed."""
     directories = places(conditions, out)
     drawn = [runs.draw(path, seeds) for path in directories.values()]
-    written = runs.attempt("report not written", write_report, conditions, seeds, directories, out)
-    return all(drawn) and written
+    fault = runs.attempt(write_report, conditions, seeds, directories, out)
+    if fault:
+        note(f"report not written: {fault}")
+    return all(drawn) and not fault
 
 
 def write_report(conditions, seeds, directories, out):

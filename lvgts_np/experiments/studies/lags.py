@@ -10,14 +10,11 @@ from lvgts_np.experiments.plots.paper_plots import plot_lags, save_both
 from lvgts_np.experiments.plots.style import BOUNDS
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.studies.statistics import interval
-from lvgts_np.experiments.studies.summary import (
-    final_returns,
-    run_summaries,
-    summarise,
-)
+from lvgts_np.experiments.studies.summary import final_returns, run_summaries, summarise
 from lvgts_np.experiments.studies.training import train_study
 from lvgts_np.training.config import ALGOS
 from lvgts_np.training.files import read_table, write_table
+from lvgts_np.training.streams import note
 
 TASK = "dummy_amt"
 LAGS = (10, 30, 100, 300)
@@ -48,7 +45,10 @@ def places(out):
 def report(base, seeds, out):
     """Draw every condition and the sweep; whether nothing of it failed."""
     drawn = [runs.draw(path, seeds) for path in places(out).values()]
-    return runs.attempt("sweep not drawn", draw_sweep, seeds, out) and all(drawn)
+    fault = runs.attempt(draw_sweep, seeds, out)
+    if fault:
+        note(f"sweep not drawn: {fault}")
+    return all(drawn) and not fault
 
 
 def draw_sweep(seeds, out):
