@@ -8,7 +8,7 @@ import numpy as np
 from lvgts_np.experiments.diagnostics import write_diagnostics
 from lvgts_np.experiments.run_directory import LOGS, clear, locked, look
 from lvgts_np.experiments.versions import versions
-from lvgts_np.tasks import bounds
+from lvgts_np.tasks.bounds import bounds
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.files import append_rows, load_arrays, read_table, save_arrays, write_json
 from lvgts_np.training.trainer import LOSSES, Trainer
@@ -120,9 +120,7 @@ def summary(trainer, s, path):
         "episodes": trainer.iteration * config.episodes_per_iteration,
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
-        "floor_return": bounds.floor_return(task),
-        "myopic_return": bounds.myopic_return(task),
-        "max_return": bounds.max_return(task),
+        **bounds(task),
         **{name: final[name] for name in ("attention_remember", "credit_early", "credit_recall")},
         "frozen": trainer.frozen.get(s),
     }

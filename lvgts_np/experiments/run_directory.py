@@ -6,9 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
+from lvgts_np.tasks.bounds import bounds
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.config import FIELDS, ConfigError
 from lvgts_np.training.files import load_arrays
+from lvgts_np.training.trainer import make_task
 
 try:
     import fcntl
@@ -60,7 +62,7 @@ def saved(config, seed, path):
             raise OutputError(f"{path} holds a run with {name} = {old}, not {new}: {advice}")
     try:
         if (file := path / "summary.json").is_file():
-            return dict(json.loads(file.read_text()))
+            return with_right_bounds(dict(json.loads(file.read_text())), config)
         if not (file := path / "checkpoint.npz").is_file():
             return 0
         state = load_arrays(file)
@@ -72,6 +74,16 @@ def saved(config, seed, path):
     except Exception as error:  # whatever a damaged file makes of it
         advice = f"delete it and seed {seed} starts again"
         raise OutputError(f"{file} is damaged ({error!r}): {advice}") from error
+
+
+def with_right_bounds(summary, config):
+    """The summary; ValueError where a bound in it is not what it is when computed again."""
+    now = bounds(make_task(config))
+    close = 1e-3 * (now["max_return"] - now["floor_return"])  # another version's rounding
+    for name, value in now.items():
+        if not abs(summary.get(name, value) - value) <= close:
+            raise ValueError(f"{name} is {summary[name]}, not {value}")
+    return summary
 
 
 def check_writable(path):

@@ -4,11 +4,25 @@ All three are expected recall returns, computed from the task: the pendulum's re
 them. (T8)
 """
 
+import functools
+
 import numpy as np
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
 SOBOL_LOG2 = 17  # 2^17 points: the myopic baseline is good to 1e-4 for t1 <= 30, sigma <= 3
+# Of each dimension the primitive polynomial over GF(2), as bits, and the first direction numbers:
+# the set new-joe-kuo-6.21201 of S. Joe and F. Y. Kuo, SIAM J. Sci. Comput. 30, 2008.
+JOE_KUO = (
+    (1, 1), (3, 1), (7, 1, 3), (11, 1, 3, 1), (13, 1, 1, 1), (19, 1, 1, 3, 3), (25, 1, 3, 5,
+    13), (37, 1, 1, 5, 5, 17), (41, 1, 1, 5, 5, 5), (47, 1, 1, 7, 11, 19), (55, 1, 1, 5, 1, 1),
+    (59, 1, 1, 1, 3, 11), (61, 1, 3, 5, 5, 31), (67, 1, 3, 3, 9, 7, 49), (91, 1, 1, 1, 15, 21,
+    21), (97, 1, 3, 1, 13, 27, 49), (103, 1, 1, 1, 15, 7, 5), (109, 1, 3, 1, 15, 13, 25), (115,
+    1, 1, 5, 5, 19, 61), (131, 1, 3, 7, 11, 23, 15, 103), (137, 1, 3, 7, 13, 13, 15, 69), (143,
+    1, 1, 3, 13, 7, 35, 63), (145, 1, 3, 5, 9, 1, 25, 53), (157, 1, 3, 1, 13, 9, 35, 107), (167,
+    1, 3, 1, 5, 27, 61, 31), (171, 1, 1, 5, 11, 19, 41, 61), (185, 1, 3, 5, 3, 3, 13, 69), (191,
+    1, 1, 7, 13, 1, 19, 1), (193, 1, 3, 7, 5, 13, 19, 59),
+)  # fmt: skip
+APART = 0.1  # of the range from floor to optimum: more between two estimates is an error
 
 
 def posterior(task, o, a):
@@ -88,9 +102,16 @@ def recall_return(task, a):
 
     a (t1 - 1, ...), as the last remember action changes no remember observation; returns (...)
     """
-    a = np.concatenate([np.zeros_like(a, shape=(1,) + a.shape[1:]), a])  # a_{-1} = 0 (T3)
+    return _recall_return(task, a, np.zeros(np.shape(a)[1:]))  # a_{-1} = 0 (T3)
+
+
+def _recall_return(task, a, a_t):
+    """`recall_return` of actions that may come one by one, after the action a_{-1}."""
     with np.errstate(divide="ignore", over="ignore"):  # no noise: 1 / 0 = inf is its precision
-        variance = 1.0 / (1.0 + np.sum(1.0 / task.noise_scale(a) ** 2, axis=0))
+        precision = 1.0 / task.noise_scale(a_t) ** 2
+        for a_t in a:
+            precision = precision + 1.0 / task.noise_scale(a_t) ** 2
+        variance = 1.0 / (1.0 + precision)
     beyond = _clipping_loss(np.sqrt(1.0 - variance), task.a_max)
     return task.recall_steps * (task.c - variance - beyond)
 
@@ -110,10 +131,65 @@ def myopic_return(task):
     """
     if not task.active:
         return max_return(task)
-    u = qmc.Sobol(task.t1 - 1, scramble=False).random_base2(SOBOL_LOG2).T  # (t1 - 1, 2^17)
-    eta = ndtri(u + 0.5 ** (SOBOL_LOG2 + 1))  # half a grid step up, as the first point is 0
+    return _untrained_return(task, map(sobol, range(task.t1 - 1)))
+
+
+def _untrained_return(task, u):
+    """Mean recall return after untrained remember actions at uniform numbers u in (0, 1)."""
     # UNSPECIFIED: the "completely random" actions; ours are those of the untrained policy. (T4)
-    return float(np.mean(recall_return(task, task.a_max * np.tanh(eta / task.a_max))))
+    a = (task.a_max * np.tanh(ndtri(u_t) / task.a_max) for u_t in u)
+    return float(np.mean(_recall_return(task, a, np.zeros(1))))
+
+
+def sobol(dimension):
+    """Coordinates (2^17,) of the Sobol points in one dimension, each in the middle of its cell.
+
+    Beyond the table, which covers t₁ <= 30, they are in random order: a Latin hypercube.
+    """
+    n = SOBOL_LOG2
+    if dimension < len(JOE_KUO):
+        index = np.arange(2**n)
+        points, gray = np.zeros_like(index), index ^ (index >> 1)
+        for bit, number in enumerate(_direction_numbers(dimension, n)):
+            points ^= (gray >> bit & 1) * (number << (n - 1 - bit))
+    else:
+        points = np.random.default_rng(dimension).permutation(2**n)
+    return (points + 0.5) / 2**n
+
+
+def _direction_numbers(dimension, n):
+    """Direction numbers m₁, ..., m_n of a polynomial x^s + a₁ x^{s-1} + ... + 1, by its first s.
+
+    m_j = 2 a₁ m_{j-1} ⊕ 4 a₂ m_{j-2} ⊕ ... ⊕ 2^s m_{j-s} ⊕ m_{j-s}
+    """
+    polynomial, *m = JOE_KUO[dimension]
+    s = polynomial.bit_length() - 1
+    if s == 0:
+        return [1] * n  # the van der Corput points
+    for j in range(len(m), n):
+        m.append(m[j - s])
+        for i in range(1, s + 1):
+            m[j] ^= (polynomial >> (s - i) & 1) * m[j - i] << i
+    return m
+
+
+@functools.cache
+def bounds(task):
+    """Floor, myopic and optimal return by name; ArithmeticError unless they can be right.
+
+    They are finite and in order, and the myopic baseline is near a mean over 2^12 random episodes:
+    by Hoeffding's inequality a right one is further off than 0.1 of the range once in 10^35.
+    """
+    with np.errstate(all="ignore"):  # what is not finite is found below
+        found = {f.__name__: f(task) for f in (floor_return, myopic_return, max_return)}
+        floor, myopic, optimal = found.values()
+        u = np.random.default_rng(0).random((task.t1 - 1, 2**12))
+        estimate = _untrained_return(task, u) if task.active else optimal
+    rounding = 1e-9 * (abs(floor) + abs(optimal))
+    near = abs(myopic - estimate) <= APART * (optimal - floor) + rounding
+    if not (near and floor - rounding <= myopic <= optimal + rounding):
+        raise ArithmeticError(f"{found} cannot be right for {task}: run it again")
+    return found
 
 
 def floor_return(task):
