@@ -1,6 +1,17 @@
 """The command line as a module to run: `python -m lvgts_np --help`."""
 
-from lvgts_np.cli import main
+import sys
+
+
+def main(argv=None):
+    """Exit code of `lvgts_np.cli.main`, also where it is interrupted while it is imported."""
+    try:
+        from lvgts_np import cli
+    except KeyboardInterrupt:
+        sys.stderr.write("run.py: interrupted\n")
+        return 130
+    return cli.main(argv)
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -10,46 +10,56 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from lvgts_np.experiments import streams
 from lvgts_np.experiments.executors import THREADS
 from lvgts_np.training import config as configs
+from lvgts_np.training import interrupts
 from lvgts_np.training.config import ALGOS, FIELDS, HELP, TASKS, Config, ConfigError, did_you_mean
 
 PROG = "run.py"
 
 
 def main(argv=None):
-    """Exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 interrupted."""
-    # Before NumPy is imported: on arrays this small, more threads only wait for each other.
-    for name in THREADS:
-        os.environ.setdefault(name, "1")
-    argv = sys.argv[1:] if argv is None else argv
+    """Exit code: 0 ok, 1 failure, 2 wrong usage (nothing is written), 130 or 143 by a signal."""
+    last = argv is None  # else a program goes on when this is done
     try:
-        if argv[:1] == ["check"]:
-            return check(argv[1:])
-        args = parse_arguments(argv)
-        config, modes = make_config(args), {name: getattr(args, name) for name in MODES}
-        first, n = args.first_seed, args.seeds or args.command.seeds
-        return args.command.run(config, list(range(first, first + n)), Path(args.out), modes)
+        if last:
+            streams.secure()
+        with interrupts.listen(interrupts.INT, interrupts.TERM, last=last):
+            code = run(sys.argv[1:] if last else argv)
+    except interrupts.Terminated as end:
+        return say("terminated; --resume goes on from the last row", end.code)
     except SystemExit as done:  # --help
-        return done.code
+        code = done.code
     except ConfigError as mistake:
         return say(mistake, 2)
     except KeyboardInterrupt:
         return say("interrupted", 130)
     except MemoryError as error:
         return say(f"out of memory: {error or 'this run is too large'}", 1)
-    except (OSError, configs.ParityError) as error:
+    except (OSError, ArithmeticError, configs.ParityError) as error:
         return say(error, 1)
-    except Exception as error:
-        # A library that is interrupted may fail otherwise as it cleans up: a zip file does.
-        if isinstance(error.__context__, KeyboardInterrupt):
-            return say("interrupted", 130)
-        raise
+    # Not to be printed is a failure where the lines are missed, as on a full disk.
+    error = streams.lost() if last else None
+    return code if error is None else say(f"not all results could be printed: {error}", 1)
+
+
+def run(argv):
+    """Run the command of the arguments; the exit code."""
+    # Before NumPy is imported: on arrays this small, more threads only wait for each other.
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
+    if argv[:1] == ["check"]:
+        return check(argv[1:])
+    args = parse_arguments(argv)
+    config, modes = make_config(args), {name: getattr(args, name) for name in MODES}
+    first, n = args.first_seed, args.seeds or args.command.seeds
+    return args.command.run(config, list(range(first, first + n)), Path(args.out), modes)
 
 
 def say(message, code):
     """One line on stderr, whatever the message quotes; returns the exit code."""
-    print(f"{PROG}: {' '.join(str(message).splitlines())}", file=sys.stderr)
+    streams.show(f"{PROG}: {message}")
     return code
 
 
@@ -63,7 +73,7 @@ def train(config, seeds, out, modes):
         if run.get("frozen"):
             code = say(f"seed {run['seed']} stopped: {run['frozen']} -> {path}", 1)
         else:
-            print(RESULT.format(**run, path=path), flush=True)
+            streams.put(RESULT.format(**run, path=path), sys.stdout)
     return code
 
 
@@ -94,12 +104,13 @@ def lags(config, seeds, out, modes):
 def report_study(rows, prefix, path):
     """A line on stdout for each condition, then one for the study's page; the exit code."""
     for row in rows:
-        print(
+        streams.put(
             f"{prefix}{row[0]} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
             f"{row.solved} of {row.n} solved, "
-            f"attention on the remember phase {row.attention_remember:.2f}"
+            f"attention on the remember phase {row.attention_remember:.2f}",
+            sys.stdout,
         )
-    print(f"-> {path}", flush=True)
+    streams.put(f"-> {path}", sys.stdout)
     frozen = sum(row.frozen for row in rows)
     return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
 

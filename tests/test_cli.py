@@ -1,9 +1,11 @@
 """The command line: what arrives at a run, what is printed, and what is said of every mistake."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -27,6 +29,7 @@ from lvgts_np.training.config import (
     preset,
 )
 from lvgts_np.training.config_file import save
+from lvgts_np.training.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 TASK = ("--task", "dummy_pmt")
@@ -398,13 +401,83 @@ def test_what_stops_a_run_is_one_line(error, code, answer, runs, capfd):
 def test_an_interrupt_that_a_library_turns_into_another_error_is_one(runs, capfd):
     def stop(seed):
         try:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         finally:
             raise ValueError("can't close the ZIP file")
 
     runs.answer = stop
     assert main(TASK) == 130
     assert "interrupted" in one_line(capfd)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Lossy:
+    """An object whose destructor loses an interrupt, as a library's callback does."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def lose():
+    Lossy()
+
+
+def lose_in_except():
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("lost", [lose, lose_in_except])
+def test_nothing_is_written_after_an_interrupt_that_a_library_loses(lost, runs, capfd, tmp_path):
+    def stop(seed):
+        lost()
+        write_json(tmp_path / "summary.json", {"myopic_return": 0.135})
+
+    runs.answer = stop
+    assert main(TASK) == 130
+    assert "interrupted" in one_line(capfd)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_that_is_lost_to_the_end_is_told(runs, capfd):
+    def stop(seed):
+        lose()
+        return summary(seed)
+
+    runs.answer = stop
+    assert main(TASK) == 130
+    assert capfd.readouterr().err == "run.py: interrupted\n"
+
+
+def test_a_second_interrupt_comes_through_as_well(runs, capfd):
+    def stop(seed):
+        lose()
+        signal.raise_signal(signal.SIGINT)
+
+    runs.answer = stop
+    assert main(TASK) == 130
+    assert "interrupted" in one_line(capfd)
+
+
+def test_who_ignores_signals_or_handles_them_keeps_that(runs):
+    def handler(number, frame):
+        pass
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, handler)
+    try:
+        runs.answer = lambda seed: summary(seed) | {"now": signal.raise_signal(signal.SIGINT)}
+        assert main(TASK) == 0
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def test_sigterm_outside_of_training_ends_at_once(runs, capfd):
+    runs.answer = lambda seed: signal.raise_signal(signal.SIGTERM)
+    assert main(TASK) == 143
+    assert "terminated" in one_line(capfd)
 
 
 def test_a_bug_is_not_hidden(runs):

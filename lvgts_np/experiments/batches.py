@@ -9,7 +9,7 @@ from lvgts_np.experiments.diagnostics import write_diagnostics
 from lvgts_np.experiments.run_directory import LOGS, clear, locked, look
 from lvgts_np.experiments.versions import versions
 from lvgts_np.tasks.bounds import bounds
-from lvgts_np.training import checkpoint, config_file
+from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.files import append_rows, load_arrays, read_table, save_arrays, write_json
 from lvgts_np.training.trainer import LOSSES, Trainer
 
@@ -56,11 +56,13 @@ def train_together(config, seeds, directory, advance):
     paths = [directory / f"seed_{seed}" for seed in seeds]
     trainer = begin(config, paths, seeds)
     start = time.perf_counter() - sum(trainer.seconds.values())
-    while trainer.iteration < config.iterations and not trainer.frozen:
-        trainer.iterate()
-        if trainer.due:
-            log(trainer, paths)
-        advance(steps(config, 1))
+    with interrupts.rows():
+        while trainer.iteration < config.iterations and not trainer.frozen:
+            trainer.iterate()
+            if trainer.due:
+                log(trainer, paths)
+                interrupts.after_row()
+            advance(steps(config, 1))
     for s, path in enumerate(paths):
         save(trainer, s, path)  # where a seed froze there may be no row
     ended = list(trainer.frozen or range(len(seeds)))

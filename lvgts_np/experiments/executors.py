@@ -3,10 +3,11 @@
 import contextlib
 import multiprocessing
 import os
-import signal
 import threading
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+
+from lvgts_np.training import interrupts
 
 SECONDS = 0.5  # between two calls of `watch`
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -21,14 +22,19 @@ def run_all(work, tasks, executor, watch):
     the others still end before its exception is raised. Ctrl-C cancels what has not begun; what
     has, ends as this executor ends it. ChildProcessError where a worker lacks this package.
     """
-    futures = [executor.submit(work, *task) for task in tasks]
+    futures = []
     try:
-        while wait(futures, SECONDS).not_done:
-            watch()
+        with interrupts.held():
+            for task in tasks:
+                futures.append(executor.submit(interrupts.call, work, *task))
+        with interrupts.rows():
+            while wait(futures, SECONDS).not_done:
+                watch()
+                if interrupts.now.waiting:
+                    cancel(futures)
         return [future.result() for future in futures]
-    except KeyboardInterrupt:
-        for future in futures:
-            future.cancel()
+    except (KeyboardInterrupt, SystemExit):
+        cancel(futures)
         raise
     except Exception as error:
         for cause in (error, error.__cause__):  # Dask's own error has it as its cause
@@ -38,13 +44,29 @@ def run_all(work, tasks, executor, watch):
         raise
 
 
+def cancel(futures):
+    """Cancel the calls that have not begun."""
+    for future in futures:
+        future.cancel()
+
+
+class Child(multiprocessing.context.SpawnProcess):
+    """Process that gets no signal before it is ready for one."""
+
+    def start(self):
+        with interrupts.blocked():
+            super().start()
+
+
 @contextlib.contextmanager
 def local(jobs):
     """Executor of `jobs` processes on this machine, which end with this one, however it ends."""
     # A new process for each call, as a forked one may inherit a lock that no thread releases.
-    spawn = multiprocessing.get_context("spawn")
-    begun = spawn.RawValue("b", 0)
-    executor = ProcessPoolExecutor(jobs, spawn, follow, (begun,), max_tasks_per_child=1)
+    spawn = multiprocessing.context.SpawnContext()
+    spawn.Process = Child
+    begun, interrupts.now.word = spawn.RawValue("b", 0), spawn.RawValue("b", 0)
+    told = (begun, interrupts.now.word)
+    executor = ProcessPoolExecutor(jobs, spawn, follow, told, max_tasks_per_child=1)
     # On arrays this small, more threads only wait for each other; a BLAS reads this as it loads.
     single = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(single, "1"))
@@ -52,12 +74,14 @@ def local(jobs):
         yield executor
     except BrokenProcessPool as error:
         raise ChildProcessError(KILLED if begun.value else UNGUARDED) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
+        interrupts.tell(interrupts.INT)
         for process in multiprocessing.active_children():
             process.terminate()
         raise
     finally:
         executor.shutdown(cancel_futures=True)
+        interrupts.now.word = None
         for name in single:
             os.environ.pop(name, None)
 
@@ -68,15 +92,10 @@ def stop_if_unguarded():
         raise SystemExit(1)
 
 
-def follow(begun):
-    """Make this process stop when its parent does; tell it, by begun = 1, that it came this far.
-
-    Ctrl-C reaches every process of a terminal, but a parent's kill only the parent: so the parent
-    alone listens, and passes it on as SIGTERM, which interrupts the work here as Ctrl-C would.
-    """
+def follow(begun, word):
+    """Make this process stop when its parent does; tell it, by begun = 1, that it came this far."""
     begun.value = 1
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts.obey(word)
 
     def end_with_parent():
         multiprocessing.parent_process().join()

@@ -11,6 +11,7 @@ from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots
 from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
+from lvgts_np.experiments.streams import show
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import Config
 from lvgts_np.training.trainer import check_seeds, make_task
@@ -88,7 +89,7 @@ def draw(directory, seed):
     try:
         run_plots.draw(directory, like=seed)
     except (ValueError, OSError, LookupError) as error:
-        print(f"pictures not drawn: {error}", file=sys.stderr)
+        show(f"pictures not drawn: {error}")
 
 
 def group(left, jobs):
@@ -115,7 +116,7 @@ def logged(path):
 def progress(total, label, quiet, begun=0):
     """tqdm's bar on a terminal, elsewhere a line a minute on stderr."""
     how = {"initial": begun, "unit": " steps", "unit_scale": True, "disable": quiet}
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         how |= {"file": Lines(), "mininterval": SILENCE, "delay": SILENCE, "miniters": 1}
         how |= {"bar_format": LINE, "smoothing": 0, "leave": False}
     return tqdm(desc=label, total=total, **how)
@@ -126,4 +127,4 @@ class Lines(io.TextIOBase):
 
     def write(self, text):
         if text.strip():
-            print(text.strip(), file=sys.stderr, flush=True)
+            show(text)

@@ -8,6 +8,8 @@ import socket
 
 import numpy as np
 
+from lvgts_np.training import interrupts
+
 WORDS = ("phase", "task", "algo")  # columns of a table that are not numbers
 
 
@@ -17,6 +19,7 @@ def replacing(path):
     passing = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     try:
         yield passing
+        interrupts.check()
         os.replace(passing, path)
     finally:
         passing.unlink(missing_ok=True)
@@ -24,6 +27,7 @@ def replacing(path):
 
 def append_rows(path, *rows):
     """Add rows to a CSV file; floats get the shortest text that reads back as the same float."""
+    interrupts.check()
     with path.open("a", newline="") as file:
         plain = [[x.item() if hasattr(x, "item") else x for x in row] for row in rows]
         csv.writer(file, lineterminator="\n").writerows(plain)
