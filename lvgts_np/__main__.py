@@ -7,10 +7,11 @@ def main(argv=None):
     """Exit code of `lvgts_np.cli.main`, also where it is interrupted while it is imported."""
     try:
         from lvgts_np import cli
+
+        return cli.main(argv)
     except KeyboardInterrupt:
         sys.stderr.write("run.py: interrupted\n")
         return 130
-    return cli.main(argv)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main(argv=None):
         with interrupts.listen(interrupts.INT, interrupts.TERM, last=last):
             code = run(sys.argv[1:] if last else argv)
     except interrupts.Terminated as end:
-        return say("terminated; --resume goes on from the last row", end.code)
+        return say("terminated; --resume goes on with a run", end.code)
     except SystemExit as done:  # --help
         code = done.code
     except ConfigError as mistake:

@@ -55,6 +55,8 @@ def start(words, out, **how):
     words = words.split() if isinstance(words, str) else list(words)
     program = [] if words[0] == "-m" else ["run.py"]
     where = [] if words[0] == "check" else ["--out", out]
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(
         [sys.executable, *program, *words, *where], cwd=ROOT, start_new_session=True, **pipes | how

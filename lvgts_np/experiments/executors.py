@@ -32,6 +32,8 @@ def run_all(work, tasks, executor, watch):
                 watch()
                 if interrupts.now.waiting:
                     cancel(futures)
+                    if interrupts.now.word is None:
+                        break  # another executor's workers hear of no signal
         return [future.result() for future in futures]
     except (KeyboardInterrupt, SystemExit):
         cancel(futures)

@@ -12,6 +12,7 @@ from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots
 from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
 from lvgts_np.experiments.streams import show
+from lvgts_np.training import interrupts
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import Config
 from lvgts_np.training.trainer import check_seeds, make_task
@@ -20,6 +21,7 @@ SILENCE = 60.0  # s between two lines of progress where there is no terminal
 LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
 
 
+@interrupts.listen(interrupts.INT)
 def train(
     config, seeds=(0,), out="results", jobs=1, executor=None, quiet=False, force=False,
     resume=False, parity=True,
@@ -89,6 +91,7 @@ def draw(directory, seed):
     try:
         run_plots.draw(directory, like=seed)
     except (ValueError, OSError, LookupError) as error:
+        interrupts.check()  # it may be the error that a library makes of one
         show(f"pictures not drawn: {error}")
 
 
