@@ -10,7 +10,8 @@ def main(argv=None):
 
         return cli.main(argv)
     except KeyboardInterrupt:
-        sys.stderr.write("run.py: interrupted\n")
+        if sys.stderr is not None:
+            print("run.py: interrupted", file=sys.stderr)
         return 130
 
 
