@@ -3,9 +3,11 @@
 import contextlib
 import multiprocessing
 import os
+import pickle
 import threading
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+from multiprocessing.reduction import ForkingPickler
 
 from lvgts_np.training import interrupts
 
@@ -58,6 +60,19 @@ class Child(multiprocessing.context.SpawnProcess):
     def start(self):
         with interrupts.blocked():
             super().start()
+
+    def __reduce__(self):
+        return revive, (bytes(ForkingPickler.dumps(vars(self))),)
+
+
+def revive(state):
+    """Child in its own process, which ends where its parent has ended the pool meanwhile."""
+    try:
+        process = Child.__new__(Child)
+        vars(process).update(pickle.loads(state))
+        return process
+    except OSError:  # a queue's semaphore is gone
+        os._exit(1)
 
 
 @contextlib.contextmanager
