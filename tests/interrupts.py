@@ -20,7 +20,7 @@ SMALL = "--smoke --quiet --set hidden=8"
 COMMANDS = {
     "one": f"--task dummy_amt --seeds 2 {SMALL}",
     "jobs": f"--task pendulum_amt --seeds 2 --jobs 2 {SMALL}",
-    "figure2": f"figure2 --seeds 1 --jobs 2 {SMALL} model_steps=5",
+    "figure2": f"figure2 --seeds 1 --jobs 2 {SMALL} model_steps=2 episodes=32",
     "lags": f"lags --seeds 1 {SMALL} episodes=16",
     "module": f"-m lvgts_np --task dummy_pmt {SMALL} episodes=400",
     "check": "check Eq.3",
