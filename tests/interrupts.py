@@ -42,7 +42,8 @@ class Ended(NamedTuple):
         if self.code < 0 and not self.stderr:
             return None  # the signal came before Python had handlers
         if "run.py" not in self.stderr and "Traceback" in self.stderr:
-            return None if "<frozen site>" in self.stderr else f"traceback: {self.stderr}"
+            own = any(word in self.stderr for word in ("<frozen site>", "Fatal Python error: init"))
+            return None if own else f"traceback: {self.stderr}"  # Python's own start
         if self.code in (0, 1, 2):
             return None if "Traceback" not in self.stderr else self.stderr
         lines = self.stderr.splitlines()
