@@ -1,9 +1,12 @@
 """The command line: what arrives at a run, what is printed, and what is said of every mistake."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
 import types
@@ -27,6 +30,8 @@ from lvgts_np.training.config import (
     preset,
 )
 from lvgts_np.training.config_file import save
+from lvgts_np.training.files import load_arrays, write_json
+from lvgts_np.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 TASK = ("--task", "dummy_pmt")
@@ -180,6 +185,15 @@ def test_a_mistake_gets_one_line_and_writes_nothing(arguments, answer, runs, cap
 def test_a_mistake_is_one_line_whatever_it_quotes(option, word, capfd, tmp_path):
     assert main([*TASK, option, word] if option else [*TASK, word]) == 2
     one_line(capfd)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--task", "--set", "--config", "--seeds", "--out", "--algo"])
+def test_a_mistake_of_100_000_characters_is_cut(option, capfd, tmp_path):
+    assert main([*TASK, "--set", "T=1", option, "x" * 100_000]) == 2
+    line = one_line(capfd)
+    assert len(line) < 700
+    assert option == "--out" or "xxx" in line
     assert list(tmp_path.iterdir()) == []
 
 
@@ -398,13 +412,122 @@ def test_what_stops_a_run_is_one_line(error, code, answer, runs, capfd):
 def test_an_interrupt_that_a_library_turns_into_another_error_is_one(runs, capfd):
     def stop(seed):
         try:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         finally:
             raise ValueError("can't close the ZIP file")
 
     runs.answer = stop
     assert main(TASK) == 130
     assert "interrupted" in one_line(capfd)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class Lossy:
+    """An object whose destructor loses an interrupt, as a library's callback does."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def lose():
+    Lossy()
+
+
+def lose_in_except():
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("lost", [lose, lose_in_except])
+def test_nothing_is_written_after_an_interrupt_that_a_library_loses(lost, runs, capfd, tmp_path):
+    def stop(seed):
+        lost()
+        write_json(tmp_path / "summary.json", {"myopic_return": 0.135})
+
+    runs.answer = stop
+    assert main(TASK) == 130
+    assert "interrupted" in one_line(capfd)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_that_is_lost_to_the_end_is_told(runs, capfd):
+    def stop(seed):
+        lose()
+        return summary(seed)
+
+    runs.answer = stop
+    assert main(TASK) == 130
+    assert capfd.readouterr().err == "run.py: interrupted\n"
+
+
+def test_a_second_interrupt_comes_through_as_well(runs, capfd):
+    def stop(seed):
+        lose()
+        signal.raise_signal(signal.SIGINT)
+
+    runs.answer = stop
+    assert main(TASK) == 130
+    assert "interrupted" in one_line(capfd)
+
+
+def test_who_ignores_signals_or_handles_them_keeps_that(runs):
+    def handler(number, frame):
+        pass
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, handler)
+    try:
+        runs.answer = lambda seed: summary(seed) | {"now": signal.raise_signal(signal.SIGINT)}
+        assert main(TASK) == 0
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def test_sigterm_outside_of_training_ends_at_once(runs, capfd):
+    runs.answer = lambda seed: signal.raise_signal(signal.SIGTERM)
+    assert main(TASK) == 143
+    assert "terminated" in one_line(capfd)
+
+
+SHORT = (*TASK, "--quiet", "--smoke", "--set", "H=4", "hidden=4", "eval_every=5", "episodes=96")
+
+
+def signalled(monkeypatch, numbers, iteration, *words):
+    """Exit code and last logged iteration of a run that gets signals in the middle of one."""
+    iterate = Trainer.iterate
+
+    def wrapped(trainer):
+        for number in numbers if trainer.iteration + 1 == iteration else ():
+            signal.raise_signal(number)
+        iterate(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "iterate", wrapped)
+        code = main([*SHORT, *words])
+    run = Path("results/dummy_pmt/lvgts/seed_0")
+    rest = json.loads(str(load_arrays(run / "checkpoint.npz")["rest"]["json"]))
+    logged = (run / "log.csv").read_text().splitlines()[-1].split(",")[0]
+    assert rest["iteration"] == int(logged)
+    return code, int(logged)
+
+
+def test_sigterm_finishes_the_row_and_resume_goes_on_to_the_same_bytes(monkeypatch, capfd):
+    assert main([*SHORT, "--out", "whole"]) == 0
+    capfd.readouterr()
+    assert signalled(monkeypatch, [signal.SIGTERM], 7) == (143, 10)
+    assert one_line(capfd) == "run.py: terminated; --resume goes on with a run\n"
+    assert not Path("results/dummy_pmt/lvgts/seed_0/summary.json").exists()
+    assert main([*SHORT, "--resume"]) == 0
+    logs = [Path(out, "dummy_pmt/lvgts/seed_0/log.csv") for out in ("whole", "results")]
+    assert logs[0].read_bytes() == logs[1].read_bytes()
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_does_not_wait_for_the_row(second, monkeypatch, capfd):
+    assert signalled(monkeypatch, [signal.SIGTERM, second], 7) == (128 + second, 5)
+    one_line(capfd)
 
 
 def test_a_bug_is_not_hidden(runs):
@@ -487,6 +610,50 @@ def program(*arguments, cwd):
     return subprocess.run(
         [sys.executable, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=60
     )
+
+
+CLOSED = {
+    "stderr": "2>&-",
+    "stdout": ">&-",
+    "both": ">&- 2>&-",
+    "all": "<&- >&- 2>&-",
+    "a reader that ends": "2>&1 | true",
+    "stderr full": "2>/dev/full",
+    "ascii": "| cat",
+}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("how", CLOSED)
+def test_a_run_goes_on_without_its_streams(how, tmp_path):
+    # Progress after every iteration, as a run of hours would have.
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+    code += "from lvgts_np.experiments import runs; runs.SILENCE = 0.0\n"
+    code += "from lvgts_np.cli import main; sys.argv[1:] = sys.argv[2:]; raise SystemExit(main())"
+    out = "r\u00e9sultats" if how == "ascii" else "results"
+    words = f"--task dummy_pmt --smoke --set H=4 hidden=4 --out {out} {CLOSED[how]}"
+    line = f"{sys.executable} -c {shlex.quote(code)} - {words}; exit ${{PIPESTATUS[0]}}"
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(["bash", "-c", line], capture_output=True, env=env, timeout=60)
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+    run = tmp_path / out / "dummy_pmt/lvgts/seed_0"
+    assert json.loads((run / "summary.json").read_text())["frozen"] is None
+    assert (run / "log.csv").read_text().startswith("iteration,")
+    if how == "ascii":
+        assert b"-> r\\xe9sultats/dummy_pmt" in done.stdout
+    if how == "stdout":
+        assert b"steps/s" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_results_that_a_full_disk_loses_are_a_failure(tmp_path):
+    for words in ("--task dummy_pmt --smoke --quiet --set H=4 hidden=4", "--help"):
+        line = f"{sys.executable} {ROOT / 'run.py'} {words} >/dev/full"
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+        assert "not all results could be printed: " in done.stderr
+    assert (tmp_path / "results/dummy_pmt/lvgts/seed_0/summary.json").is_file()
 
 
 def test_run_py_helps_and_answers_a_mistake(tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import lvgts_np
-from lvgts_np import cli
+from lvgts_np import __main__
 from lvgts_np.experiments import versions
 from lvgts_np.training.files import write_json
 
@@ -50,7 +50,7 @@ def test_the_changelog_names_modules_that_exist():
 
 def test_the_script_is_the_command_line():
     (script,) = PROJECT["scripts"].items()
-    assert EntryPoint(*script, "console_scripts").load() is cli.main
+    assert EntryPoint(*script, "console_scripts").load() is __main__.main
 
 
 def python(*arguments, cwd, **env):

@@ -1,17 +1,22 @@
 """Processes: what becomes of them when a call fails, or the parent ends."""
 
 import concurrent.futures
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import interrupts
 import pytest
 
 from lvgts_np.experiments import executors
+from lvgts_np.training import interrupts as signals
+from lvgts_np.training.files import load_arrays
 
 
 def double(x):
@@ -42,7 +47,7 @@ def test_a_process_that_is_killed_is_a_plain_error():
         executors.run_all(os.abort, [()], executor, lambda: None)
 
 
-def test_an_interrupted_parent_interrupts_the_work(tmp_path):
+def test_an_interrupted_parent_signalsthe_work(tmp_path):
     def interrupt():
         raise KeyboardInterrupt
 
@@ -168,7 +173,7 @@ def test_a_killed_parent_leaves_no_process_behind(tmp_path):
     script, pid = tmp_path / "parent.py", tmp_path / "pid"
     script.write_text(PARENT)
     here = Path(__file__)
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (here.parents[2], here.parent)))}
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (*here.parents[1:3], here.parent)))}
     parent = subprocess.Popen([sys.executable, script, pid], env=env, stderr=subprocess.DEVNULL)
     for _ in range(300):
         if pid.exists():
@@ -183,3 +188,68 @@ def test_a_killed_parent_leaves_no_process_behind(tmp_path):
             break
         time.sleep(0.1)
     assert not alive(child)
+
+
+LONG = "--task dummy_amt --quiet --seeds 2 --jobs 2 --set H=4 hidden=4 model_steps=1 eval_every=20"
+
+
+def when(ready, words, out, number):
+    """How a run ends that gets a signal, as all of a terminal's processes, as soon as it is so."""
+    process = interrupts.start(words, out)
+    give_up = time.monotonic() + 60.0
+    while not ready() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    os.killpg(process.pid, number)
+    stdout, stderr = process.communicate(timeout=60)
+    return process.returncode, stdout, stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.4])
+def test_a_signal_while_processes_start_is_one_line(number, delay, tmp_path):
+    def ready():
+        return (tmp_path / "dummy_amt/lvgts/seed_1").exists() and not time.sleep(delay)
+
+    code, stdout, stderr = when(ready, LONG, tmp_path, number)
+    assert (code, stdout, stderr.count("\n")) == (128 + number, "", 1)
+    assert stderr.startswith(interrupts.SAID[number])
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="no process groups here")
+def test_sigterm_finishes_the_row_in_every_process(tmp_path):
+    logs = [tmp_path / f"dummy_amt/lvgts/seed_{seed}/log.csv" for seed in (0, 1)]
+
+    def ready():
+        return all(log.exists() and log.read_text().count("\n") > 1 for log in logs)
+
+    code, stdout, stderr = when(ready, LONG, tmp_path, signal.SIGTERM)
+    assert (code, stdout, stderr.count("\n")) == (143, "", 1)
+    for log in logs:
+        rest = json.loads(str(load_arrays(log.with_name("checkpoint.npz"))["rest"]["json"]))
+        last = log.read_text().splitlines()[-1].split(",")[0]
+        assert rest["iteration"] == int(last)
+        assert rest["iteration"] % 20 == 0
+        assert not log.with_name("summary.json").exists()
+
+
+def test_a_process_ends_at_the_row_of_another_executor_too(tmp_path):
+    """As threads do, which share the signals of this process."""
+    begun = threading.Event()
+
+    def work():
+        with signals.rows():
+            begun.set()
+            while True:
+                time.sleep(0.01)
+                signals.after_row()
+
+    def watch():
+        if begun.wait(10.0):
+            signal.raise_signal(signal.SIGTERM)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, signals.listen(signal.SIGTERM):
+        with pytest.raises(signals.Terminated):
+            executors.run_all(work, [(), ()], pool, watch)
+        pool.shutdown(cancel_futures=True)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
