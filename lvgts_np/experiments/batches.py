@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from lvgts_np.experiments import compass
 from lvgts_np.experiments.diagnostics import TABLES, write_diagnostics
 from lvgts_np.experiments.run_directory import PREVIOUS, clear, locked, look, resumable
 from lvgts_np.experiments.versions import record, versions
@@ -32,6 +33,8 @@ LOG = (
     "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
     "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
 )  # fmt: skip
+BESIDE = ("credit_ratio", "credit_sign")
+FINALS = ("attention_remember", "credit_early", "credit_recall", *BESIDE)
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
@@ -75,6 +78,10 @@ def train_together(config, seeds, directory, advance):
     with interrupts.rows():
         while trainer.iteration < config.iterations and not trainer.frozen:
             trainer.iterate()
+            if compass.due(config, trainer.iteration):
+                rows = trainer.timed("evaluate", compass.compass, trainer)
+                for s in range(len(seeds)):
+                    logs[s]["compass.csv"].append(*rows[s])
             if trainer.due:
                 log(trainer, paths, logs)
                 interrupts.after_row()
@@ -97,7 +104,7 @@ def begin(config, paths, seeds):
         note_versions(trainer, paths)
     else:
         trainer = Trainer(config, seeds)
-        headers = as_csv(LOG), as_csv(("iteration", *trainer.seconds))
+        headers = map(as_csv, (columns(config), ("iteration", *trainer.seconds), compass.HEADER))
         states = [{"logs": dict(zip(LOGS, headers, strict=True))}] * len(paths)
         for path in paths:
             config_file.save(config, path / "config.json")
@@ -120,12 +127,18 @@ def note_versions(trainer, paths):
             note(f"{what} {trainer.iteration} with {words}; numbers may differ")
 
 
+def columns(config):
+    """Columns of log.csv; those of the true credit are as many as the actions that it has."""
+    credit = [f"{kind}_credit_{i}" for kind in ("true", "modelled") for i in range(config.t1 - 1)]
+    return (*LOG, *credit, *BESIDE)
+
+
 def log(trainer, paths, logs):
     """Evaluate; of every seed that is not frozen a row in its logs, and a checkpoint."""
     row = trainer.evaluate()
     for s, path in enumerate(paths):
         if s not in trainer.frozen:
-            logs[s]["log.csv"].append([row[name][s] for name in LOG])
+            logs[s]["log.csv"].append([row[name][s] for name in columns(trainer.config)])
             logs[s]["timing.csv"].append((trainer.iteration, *trainer.seconds.values()))
             save(path, checkpoint.state_of(trainer, s), logs[s])
 
@@ -168,7 +181,7 @@ def summary(trainer, s, rows):
     """
     config, task = trainer.config, trainer.task
     last = max(1, round(FINAL * len(rows.get("iteration", ()))))
-    final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in LOG}
+    final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in (*LOG, *BESIDE)}
     return {
         "task": config.task,
         "algo": config.algo,
@@ -177,6 +190,9 @@ def summary(trainer, s, rows):
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
         **bounds(task),
-        **{name: final[name] for name in ("attention_remember", "credit_early", "credit_recall")},
+        **{
+            name: final[name]
+            for name in ("attention_remember", "credit_early", "credit_recall", *BESIDE)
+        },
         "frozen": trainer.frozen.get(s),
     }

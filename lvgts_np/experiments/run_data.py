@@ -10,7 +10,13 @@ from lvgts_np.experiments.diagnostics import TABLES
 from lvgts_np.training import checkpoint
 from lvgts_np.training.files import MAX_TABLE, arrays, digest_of, read
 
-READ = ("log", "attention", "credit", "episode")  # tables that pictures and criteria need
+READ = (
+    "log",
+    "attention",
+    "credit",
+    "episode",
+    "compass",
+)  # tables that pictures and criteria need
 
 
 class Seed(NamedTuple):

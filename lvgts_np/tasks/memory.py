@@ -9,7 +9,7 @@ leading axes; in a whole episode time, 0-based, comes first.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
+import autograd.numpy as np
 
 from lvgts_np.tasks import pendulum
 

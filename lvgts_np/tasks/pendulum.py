@@ -4,7 +4,7 @@ A state is (angle, speed), in rad from upright and rad/s; the torque is in N m. 
 (..., 2) with any leading axes.
 """
 
-import numpy as np
+import autograd.numpy as np
 
 VERSIONS = ("v0", "v1")
 GRAVITY, MASS, LENGTH, DT = 10.0, 1.0, 1.0, 0.05

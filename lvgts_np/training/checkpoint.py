@@ -16,7 +16,7 @@ from lvgts_np.training.optim import Adam
 from lvgts_np.training.trainer import LOSSES, RETURNS, Trainer, join_seeds
 
 INTERVAL = "interval_"  # and a number: the iterations since the last row, a group each
-LOGS = ("log.csv", "timing.csv")  # they grow while a seed learns
+LOGS = ("log.csv", "timing.csv", "compass.csv")  # they grow while a seed learns
 KNOWN = ("rest", "logs", "digests")  # groups that are no arrays of training
 MAX_KNOWN = 2**28  # bytes of them
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from lvgts_np.training import interrupts
 
-WORDS = ("phase", "task", "algo")  # columns of a table that are not numbers
+WORDS = ("phase", "task", "algo", "estimator")  # columns of a table that are not numbers
 MAX_JSON = 2**18  # bytes: a run's largest, config.json, has some 1,500
 MAX_TABLE = 2**30
 
@@ -105,12 +105,12 @@ class Log:
         with replacing(path) as passing:
             passing.write_bytes(content)
 
-    def append(self, row):
-        """Add a row."""
+    def append(self, *rows):
+        """Add rows."""
         interrupts.check()
         with naming(self.path), self.path.open("ab") as file:
-            file.write(as_csv(row))
-        self.content += as_csv(row)
+            file.write(as_csv(*rows))
+        self.content += as_csv(*rows)
 
 
 def write_table(path, header, rows):

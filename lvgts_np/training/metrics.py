@@ -44,3 +44,19 @@ def credit_rms(C, t1):
     C (P, T, S, B, A) as `credit` gives it; returns (P, S).
     """
     return np.sqrt(np.stack([np.square(per_seed(c[:t1], 1)).mean(-1) for c in C]))
+
+
+def credit_beside(true, modelled):
+    """Modelled credit of the remember actions beside the true one: columns (S,) by name.
+
+    Means over episodes of each action i; their ratio Σ_i m_i t_i / Σ_i t_i² over the actions, 0
+    where all t_i are; the share of the actions whose means have the same sign. true and modelled
+    are (n, S, B, A).
+    """
+    t, m = ([per_seed(x, 0).mean(-1) for x in C] for C in (true, modelled))  # n x (S,)
+    columns = {f"true_credit_{i}": x for i, x in enumerate(t)}
+    columns |= {f"modelled_credit_{i}": x for i, x in enumerate(m)}
+    t, m = (np.reshape(x, (len(t), true.shape[1])) for x in (t, m))
+    ratio = (m * t).sum(0) / np.maximum(np.square(t).sum(0), np.finfo(float).tiny)
+    same = (np.sign(m) == np.sign(t)).sum(0) / max(len(t), 1)
+    return columns | {"credit_ratio": ratio, "credit_sign": same}

@@ -16,12 +16,14 @@ from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import BACKENDS, check_parity
 from lvgts_np.training.config import MAX_ABS, ConfigError, whole
 from lvgts_np.training.limits import check_memory, memory
-from lvgts_np.training.metrics import attention_share, credit_rms, mean_return
+from lvgts_np.training.metrics import attention_share, credit_beside, credit_rms, mean_return
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
+from lvgts_np.training.true_credit import differences
 
 MAX_SEEDS = 100_000  # of one run
-STREAMS = ("weights", "task", "policy", "batches", "evaluation")  # new ones go last
+STREAMS = ("weights", "task", "policy", "batches", "evaluation", "compass")  # new ones go last
+TRUE_EPISODES = 64  # of an evaluation, whose true credit is taken
 RETURNS = ("return_recall", "return_total")
 LOSSES = ("loss_reward", "loss_decoder", "loss_transition")
 
@@ -79,13 +81,13 @@ class Trainer:
     @isolated()
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
-        episodes, u = self._timed("collect", self._collect)  # lines 2-8
+        episodes, u = self.timed("collect", self._collect)  # lines 2-8
         for _ in range(self.config.model_steps):
-            self._timed("model", self._fit_model)  # line 9
+            self.timed("model", self._fit_model)  # line 9
         # UNSPECIFIED: when the policy starts to follow the model; after a warm-up, in which
         # the attention forms, as credit without it is wrong and the policy would drift.
         if self.iteration >= self.config.warmup_iterations:
-            self._timed("policy", self._improve_policy, episodes, u)  # lines 10-24
+            self.timed("policy", self._improve_policy, episodes, u)  # lines 10-24
         self.iteration += 1
 
     @isolated()
@@ -94,7 +96,7 @@ class Trainer:
 
         Training returns and losses are means since the last row, nan before the first iteration.
         """
-        row = self._timed("evaluate", self._evaluate)
+        row = self.timed("evaluate", self._evaluate)
         self._freeze(row)
         for name in (*RETURNS, *LOSSES):
             entries = [entry[name] for entry in self.interval]
@@ -111,8 +113,8 @@ class Trainer:
 
         Returns Episodes, the task's noise and what their replay needs, Inferred.
         """
-        noise = self._draw("evaluation", B)
-        episodes, u = collect(self.task, self._agent(), noise)
+        noise = self.draw("evaluation", B)
+        episodes, u = collect(self.task, self.agent(), noise)
         return episodes, noise, self._infer(episodes, u)
 
     @isolated()
@@ -125,7 +127,7 @@ class Trainer:
     def _collect(self):
         c = self.config
         B = c.episodes_per_iteration
-        noise = self._draw("task", B)
+        noise = self.draw("task", B)
         eta = np.stack(
             [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
         )  # (T, S, B, A)
@@ -136,7 +138,7 @@ class Trainer:
         # progress, so that it decays late. (M10)
         p = self.policy_progress**3
         min_std = c.exploration ** (1.0 - p) * math.exp(LOG_STD[0] * p)
-        episodes, u = collect(self.task, self._agent(), noise, eta.astype(c.dtype), min_std)
+        episodes, u = collect(self.task, self.agent(), noise, eta.astype(c.dtype), min_std)
         r = training_reward(episodes, c.distractor_scale)
         self.replay_buffer.add(episodes.o, episodes.a, r)
         self.interval.append(
@@ -210,18 +212,21 @@ class Trainer:
 
     def _evaluate(self):
         c = self.config
-        episodes, _, inferred = self.probe(c.eval_episodes)
+        episodes, noise, inferred = self.probe(c.eval_episodes)
         C = self.credit(inferred, phase_cotangents(c.T, c.t2))
         early, recall = credit_rms(C, c.t1)
+        few, actions = {name: x[:, :TRUE_EPISODES] for name, x in noise.items()}, range(c.t1 - 1)
+        (true,) = differences(self.task, self.agent(), few, actions)
         return {
             "eval_return_recall": mean_return(episodes.r_recall),
             "eval_return_total": mean_return(episodes.r_recall + episodes.r_distractor),
             "attention_remember": attention_share(inferred.w, c.t1, c.t2),
             "credit_early": early,
             "credit_recall": recall,
+            **credit_beside(true, C[1, : c.t1 - 1, :, :TRUE_EPISODES]),
         }
 
-    def _agent(self):
+    def agent(self):
         return Agent(self.phi, self.theta, self.config.k, self.config.topk_rule, self.config.a_max)
 
     def _infer(self, episodes, u):
@@ -229,10 +234,11 @@ class Trainer:
         o = episodes.o.astype(c.dtype)
         return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, c.rollout["shortcut"])
 
-    def _draw(self, stream, B):
+    def draw(self, stream, B):
         return join_seeds([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
 
-    def _timed(self, part, work, *args):
+    def timed(self, part, work, *args):
+        """work(*args), whose seconds count as those of a part of the run."""
         start = time.perf_counter()
         result = work(*args)
         self.seconds[part] += time.perf_counter() - start

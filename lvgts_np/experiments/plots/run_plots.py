@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lvgts_np.experiments.plots import style
+from lvgts_np.experiments.plots.compass_plot import compass_table, plot_compass
 from lvgts_np.experiments.plots.credit_flow import flow_table, plot_credit_flow
 from lvgts_np.experiments.plots.style import BLUE, BOUNDS, ORANGE, RED, fields, matrix, phases
 from lvgts_np.experiments.run_data import learning_curves, mean_over_seeds, read_seed, same_settings
@@ -100,6 +101,11 @@ def draw_episode(seeds, c, title):
     return table, plot_episode(table, c, title)
 
 
+def draw_compass(seeds, c, title):
+    table = compass_table([seed.tables["compass"] for seed in seeds])
+    return table, plot_compass(table, c, title)
+
+
 # A picture by name: the seeds' file it comes from, how its table is made and drawn, its title.
 PICTURES = {
     "learning_curve": ("log", draw_learning_curve, "learning curve"),
@@ -107,6 +113,7 @@ PICTURES = {
     "credit": ("credit", draw_credit, "credit of actions for predicted rewards"),
     "credit_flow": ("credit", draw_credit_flow, "credit of one predicted reward"),
     "episode": ("episode", draw_episode, "one evaluation episode, noise-free policy"),
+    "compass": ("compass", draw_compass, "credit of forced remember actions, true and modelled"),
 }
 
 

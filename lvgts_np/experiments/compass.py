@@ -1,0 +1,91 @@
+"""Compass: mean credit of forced remember actions, true and modelled, along one training. [Fig. 1]
+
+Every remember action is one number, all else is the agent's own without policy noise. Where the
+true credit says "more" and the modelled one "less", the policy is driven away from what it should
+learn. All estimators look at the same episodes of the same agent.
+"""
+
+import numpy as np
+
+from lvgts_np.paper.autodiff import vjp
+from lvgts_np.paper.credit import phase_cotangents
+from lvgts_np.paper.imagine import infer, policy_replay, replay
+from lvgts_np.paper.model import reward
+from lvgts_np.training.arithmetic import isolated
+from lvgts_np.training.replay_buffer import collect
+from lvgts_np.training.true_credit import ForcedAgent, differences, recall_return
+
+FORCED = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+EPISODES = 64  # of each forced action
+MOMENTS = (0.21, 0.26, 0.3, 0.4, 1.0)  # shares of a run: as the policy starts, ..., at the end
+ROLLOUTS = {  # by estimator: whether f reads the memory, and whether the replay is cut every N
+    "shortcut, cut": (True, True), "shortcut, whole": (True, False), "no shortcut, cut":
+    (False, True), "no shortcut, whole": (False, False),
+}  # fmt: skip
+ESTIMATORS = ("true", "learned r", "learned f", *ROLLOUTS)
+HEADER = ("iteration", "forced", "i", "estimator", "credit", "standard_error")
+
+
+def due(config, iteration):
+    """Whether the compass is taken after this iteration."""
+    return iteration in {max(1, round(share * config.iterations)) for share in MOMENTS}
+
+
+@isolated()
+def compass(trainer):
+    """Rows (HEADER) of every seed of a Trainer: mean credit dR/da_i, R the recall return.
+
+    true: of the real episode. learned r: the same with r(h_t, a_t) in place of the rewards. learned
+    f: of the replay, with the real rewards of its actions in place of r. The four ROLLOUTS: of the
+    predicted rewards. i < t1 - 1, as the last remember action changes no remember observation.
+    """
+    c, task, actions = trainer.config, trainer.task, range(trainer.config.t1 - 1)
+    forced = np.repeat(np.array(FORCED), EPISODES)
+    noise = trainer.draw("compass", len(forced))
+    returns = recall_return, lambda agent, episodes: predicted_return(task, agent, episodes)
+    true = differences(task, trainer.agent(), noise, actions, forced=forced, of=returns)
+    episodes, u = collect(task, ForcedAgent(trainer.agent(), task, forced), noise)
+    data = episodes.o.astype(c.dtype), episodes.a.astype(c.dtype), u.astype(c.dtype)
+    found = dict(zip(ESTIMATORS, true, strict=False))
+    for name, (shortcut, cut) in ROLLOUTS.items():
+        rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T}
+        inferred = infer(trainer.phi, trainer.theta, *data, c.encoder, shortcut)
+        replayed = trainer.phi, trainer.theta, inferred, c.a_max, rollout
+        if "learned f" not in found:
+            found["learned f"] = real_reward_credit(task, noise, *replayed)
+        found[name] = trainer.backend.credit(*replayed, phase_cotangents(c.T, c.t2)[1:])[0]
+    rows = [[] for _ in trainer.seeds]
+    for estimator in ESTIMATORS:
+        for i in actions:
+            C = found[estimator][i, ..., 0].reshape(len(rows), len(FORCED), EPISODES)
+            mean, error = C.mean(-1), C.std(-1) / EPISODES**0.5
+            for s, seed_rows in enumerate(rows):
+                for n, value in enumerate(FORCED):
+                    at = trainer.iteration, value, i, estimator
+                    seed_rows.append((*at, mean[s, n], error[s, n]))
+    return rows
+
+
+def predicted_return(task, agent, episodes):
+    """Sum of the predicted rewards of the recall phase along real episodes, (S, B)."""
+    a = np.moveaxis(episodes.a, 0, 2)  # (S, B, T, A)
+    first = task.t2 + 1
+    return sum(
+        reward(agent.phi, agent.memory[:, :, t], a[:, :, t])[..., 0] for t in range(first, task.T)
+    )
+
+
+def real_reward_credit(task, noise, phi, theta, inferred, a_max, rollout):
+    """Credit of the replay's actions for the real recall rewards of the replay's actions."""
+    pi = policy_replay(theta, inferred, a_max)
+
+    def recall_return(nudge):
+        _, _, a_hat = replay(phi, lambda h, t: pi(h, t) + nudge[t], inferred, **rollout)
+        (state, _), R = task.reset(noise), 0.0
+        for a_t in a_hat:
+            state, _, r_recall, _ = task.step(state, a_t)
+            R = R + r_recall
+        return R
+
+    R, backward = vjp(recall_return, [np.zeros_like(eta_t) for eta_t in inferred.eta])
+    return np.stack(backward(np.ones_like(R)))
