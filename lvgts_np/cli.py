@@ -116,6 +116,14 @@ def lags(config, seeds, out, modes):
     return end_study(code, lags.report(config, seeds, out), out / "horizon" / "horizon.png")
 
 
+def truncation(config, seeds, out, modes):
+    """Hold truncated policy gradients against the true one; writes DIR/truncation. [A.1]"""
+    from lvgts_np.experiments.studies import truncation
+
+    truncation.truncation(config, list(seeds), out, **modes)
+    return end_study(0, True, out / "truncation" / "truncation.png")
+
+
 def print_rows(rows, prefix):
     """A line on stdout for each condition of a study; the exit code."""
     for row in rows:
@@ -165,6 +173,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command(train, 1),
     "figure2": Command(figure2, 20, ("task", "algo")),
+    "truncation": Command(truncation, 3, defaults={"task": "dummy_amt"}),
     "lags": Command(lags, 5, ("task", "algo", "t2", "T"), configs.LAG_SWEEP, ("horizon",)),
 }
 
@@ -288,7 +297,7 @@ def make_config(args):
         from lvgts_np.training.config_file import load  # needs NumPy
 
         return load(configs.expanded(args.config)).replace(**changes)
-    if "task" not in changes and "task" not in args.command.varies:
+    if "task" not in {*changes, *args.command.varies, *args.command.defaults}:
         raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}")
     return Config(**args.command.defaults | changes)
 

@@ -128,9 +128,7 @@ class Trainer:
         c = self.config
         B = c.episodes_per_iteration
         noise = self.draw("task", B)
-        eta = np.stack(
-            [s["policy"].standard_normal((c.T, B, self.task.A)) for s in self.streams], axis=1
-        )  # (T, S, B, A)
+        eta = self.draw_eta("policy", B)
         # UNSPECIFIED: exploration. r learns the value of a clear observation only from observations
         # that differ, and the policy's std shrinks as it learns to recall. The noise of an episode
         # is inferred, so collected actions may have a larger std than the policy's: at least
@@ -227,6 +225,7 @@ class Trainer:
         }
 
     def agent(self):
+        """Agent of the parameters as they are now."""
         return Agent(self.phi, self.theta, self.config.k, self.config.topk_rule, self.config.a_max)
 
     def _infer(self, episodes, u):
@@ -235,7 +234,13 @@ class Trainer:
         return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, c.rollout["shortcut"])
 
     def draw(self, stream, B):
+        """The task's noise of B episodes of every seed, from a stream."""
         return join_seeds([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
+
+    def draw_eta(self, stream, B):
+        """Policy noise of B episodes of every seed, (T, S, B, A)."""
+        shape = self.config.T, B, self.task.A
+        return np.stack([s[stream].standard_normal(shape) for s in self.streams], axis=1)
 
     def timed(self, part, work, *args):
         """work(*args), whose seconds count as those of a part of the run."""

@@ -10,41 +10,59 @@ import autograd.numpy as np
 import numpy as onp
 
 from lvgts_np.paper.attention import append
-from lvgts_np.paper.autodiff import vjp
-from lvgts_np.paper.model import encode_step, policy, squash
+from lvgts_np.paper.autodiff import value_and_grad, vjp
+from lvgts_np.paper.model import act, encode_step
 from lvgts_np.training.agent import Agent
 from lvgts_np.training.replay_buffer import collect
 
 
-def true_credit(task, agent, noise, eta=None):
-    """True credit of every action, by reverse mode. [Fig. 1]
+def real_return(task, agent, theta, noise, eta, nudge, share=0.0):
+    """Return of real episodes of agent and task, (S, B), to be differentiated as it stands.
 
-    C[i] = d/da_i Σ_t r_t        r_t the recall rewards
+    R = Σ_t r_t + share · Σ_t (reward of the distractor)_t        r_t the recall rewards
+
+    theta is the policy's, eta its noise, nudge is added to the actions, both lists over t of
+    (S, B, A). The task's `step` must be written in `autograd.numpy`.
+    """
+    state, o_t = task.reset(noise)
+    a_t = onp.zeros_like(eta[0])
+    h_t, memory, R = onp.zeros(a_t.shape[:2] + agent.phi["b.W"].shape[-1:]), None, 0.0
+    for t in range(task.T):
+        oa_t = np.concatenate((o_t, a_t), axis=-1)
+        h_t, _, _ = encode_step(agent.phi, oa_t, h_t, memory, agent.k, agent.rule)
+        memory = append(memory, h_t)
+        a_t = act(theta, h_t, eta[t], agent.a_max)[0] + nudge[t]
+        state, o_t, r_recall, r_distractor = task.step(state, a_t)
+        R = R + r_recall + share * r_distractor
+    return R
+
+
+def true_credit(task, agent, noise, eta=None):
+    """True credit of every action for the recall return, by reverse mode. [Fig. 1]
+
+    C[i] = dR/da_i
 
     noise (from `Task.draw`, with a seed axis) is the task's, eta (T, S, B, A) the policy's, without
-    which it acts by its mean; returns (T, S, B, A) in float64. The task's `step` must be written in
-    `autograd.numpy`.
+    which it acts by its mean; returns (T, S, B, A) in float64.
     """
-    agent = ForcedAgent(agent, task)
-    zero = onp.zeros(noise["o_m"].shape + (task.A,))
-    eta = [zero] * task.T if eta is None else list(eta)
+    agent, zero = ForcedAgent(agent, task), [onp.zeros((*noise["o_m"].shape, task.A))] * task.T
+    eta = zero if eta is None else list(eta)
 
-    def recall_return(nudge):
-        state, o_t = task.reset(noise)
-        h_t, a_t, memory = onp.zeros(zero.shape[:2] + agent.phi["b.W"].shape[-1:]), zero, None
-        R = 0.0
-        for t in range(task.T):
-            oa_t = np.concatenate((o_t, a_t), axis=-1)
-            h_t, _, _ = encode_step(agent.phi, oa_t, h_t, memory, agent.k, agent.rule)
-            memory = append(memory, h_t)
-            mean, std = policy(agent.theta, h_t)
-            a_t = squash(mean + std * eta[t], agent.a_max) + nudge[t]
-            state, o_t, r_recall, _ = task.step(state, a_t)
-            R = R + r_recall
-        return R
+    def of_nudge(nudge):
+        return real_return(task, agent, agent.theta, noise, eta, nudge)
 
-    R, backward = vjp(recall_return, [zero] * task.T)
+    R, backward = vjp(of_nudge, zero)
     return onp.stack(backward(onp.ones_like(R)))
+
+
+def true_policy_gradient(task, agent, noise, eta, share=0.0):
+    """Gradient of the real return, mean over episodes, with respect to theta, by name."""
+    agent, zero = ForcedAgent(agent, task), onp.zeros_like(eta)
+
+    def objective(theta):
+        return np.sum(real_return(task, agent, theta, noise, eta, zero, share)) / eta.shape[2]
+
+    return value_and_grad(objective)(agent.theta)[1]
 
 
 def recall_return(agent, episodes):
