@@ -16,7 +16,7 @@ from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.true_credit import ForcedAgent, differences, recall_return
 
 FORCED = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
-EPISODES = 64  # of each forced action
+SHARE = 1 / 4  # episodes of each forced action, of eval_episodes
 MOMENTS = (0.21, 0.26, 0.3, 0.4, 1.0)  # shares of a run: as the policy starts, ..., at the end
 ROLLOUTS = {  # by estimator: whether f reads the memory, and whether the replay is cut every N
     "shortcut, cut": (True, True), "shortcut, whole": (True, False), "no shortcut, cut":
@@ -40,7 +40,8 @@ def compass(trainer):
     predicted rewards. i < t1 - 1, as the last remember action changes no remember observation.
     """
     c, task, actions = trainer.config, trainer.task, range(trainer.config.t1 - 1)
-    forced = np.repeat(np.array(FORCED), EPISODES)
+    B = max(1, round(SHARE * c.eval_episodes))
+    forced = np.repeat(np.array(FORCED), B)
     noise = trainer.draw("compass", len(forced))
     returns = recall_return, lambda agent, episodes: predicted_return(task, agent, episodes)
     true = differences(task, trainer.agent(), noise, actions, forced=forced, of=returns)
@@ -57,8 +58,8 @@ def compass(trainer):
     rows = [[] for _ in trainer.seeds]
     for estimator in ESTIMATORS:
         for i in actions:
-            C = found[estimator][i, ..., 0].reshape(len(rows), len(FORCED), EPISODES)
-            mean, error = C.mean(-1), C.std(-1) / EPISODES**0.5
+            C = found[estimator][i, ..., 0].reshape(len(rows), len(FORCED), B)
+            mean, error = C.mean(-1), C.std(-1) / B**0.5
             for s, seed_rows in enumerate(rows):
                 for n, value in enumerate(FORCED):
                     at = trainer.iteration, value, i, estimator
