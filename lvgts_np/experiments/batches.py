@@ -26,6 +26,7 @@ from lvgts_np.training.files import (
     sync,
     write_json,
 )  # fmt: skip
+from lvgts_np.training.metrics import attention_share
 from lvgts_np.training.streams import note
 from lvgts_np.training.trainer import LOSSES, Trainer
 
@@ -163,8 +164,8 @@ def finish(trainer, paths, logs, start):
     write_diagnostics(trainer, paths)  # which draws episodes
     wall_s = time.perf_counter() - start
     for s, path in enumerate(paths):
-        rows = arrays(logs[s]["log.csv"].content.decode())
-        result = summary(trainer, s, rows) | {"wall_s": wall_s}
+        tables = {name: arrays(log.content.decode()) for name, log in logs[s].items()}
+        result = summary(trainer, s, tables) | {"wall_s": wall_s}
         digests = {"summary.json": digest_of(as_json(result))}
         for name in TABLES:
             sync(path / name)
@@ -174,12 +175,12 @@ def finish(trainer, paths, logs, start):
         (path / PREVIOUS).unlink(missing_ok=True)
 
 
-def summary(trainer, s, rows):
+def summary(trainer, s, tables):
     """Final numbers of a seed, means over its last evaluations (None without one), and bounds.
 
-    rows are the columns of its log.
+    tables are the columns of its logs by file name.
     """
-    config, task = trainer.config, trainer.task
+    config, task, rows = trainer.config, trainer.task, tables["log.csv"]
     last = max(1, round(FINAL * len(rows.get("iteration", ()))))
     final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in (*LOG, *BESIDE)}
     return {
@@ -190,9 +191,14 @@ def summary(trainer, s, rows):
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
         **bounds(task),
-        **{
-            name: final[name]
-            for name in ("attention_remember", "credit_early", "credit_recall", *BESIDE)
-        },
+        **{name: final[name] for name in FINALS},
+        "attention_untrained": untrained_attention(config, trainer.seeds[s]),
+        **compass.agreement(config, tables["compass.csv"]),
         "frozen": trainer.frozen.get(s),
     }
+
+
+def untrained_attention(config, seed):
+    """Share of the recall phase's attention on the remember phase before any training."""
+    _, _, inferred = Trainer(config, [seed]).probe(config.eval_episodes, "compass")
+    return float(attention_share(inferred.w, config.t1, config.t2)[0])

@@ -15,7 +15,7 @@ from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.true_credit import ForcedAgent, differences, recall_return
 
-FORCED = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
+OFFSETS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0)  # of the forced actions from a_m
 SHARE = 1 / 4  # episodes of each forced action, of eval_episodes
 MOMENTS = (0.21, 0.26, 0.3, 0.4, 1.0)  # shares of a run: as the policy starts, ..., at the end
 ROLLOUTS = {  # by estimator: whether f reads the memory, and whether the replay is cut every N
@@ -26,8 +26,15 @@ ESTIMATORS = ("true", "learned r", "learned f", *ROLLOUTS)
 HEADER = ("iteration", "forced", "i", "estimator", "credit", "standard_error")
 
 
+def forced_actions(config):
+    """Forced actions: those of a_m + OFFSETS that a policy can take."""
+    return [config.a_m + x for x in OFFSETS if abs(config.a_m + x) < config.a_max]
+
+
 def due(config, iteration):
-    """Whether the compass is taken after this iteration."""
+    """Whether the compass is taken after this iteration; never where no action matters."""
+    if config.t1 == 1 or not forced_actions(config):
+        return False
     return iteration in {max(1, round(share * config.iterations)) for share in MOMENTS}
 
 
@@ -40,8 +47,8 @@ def compass(trainer):
     predicted rewards. i < t1 - 1, as the last remember action changes no remember observation.
     """
     c, task, actions = trainer.config, trainer.task, range(trainer.config.t1 - 1)
-    B = max(1, round(SHARE * c.eval_episodes))
-    forced = np.repeat(np.array(FORCED), B)
+    B, values = max(1, round(SHARE * c.eval_episodes)), forced_actions(c)
+    forced = np.repeat(values, B)
     noise = trainer.draw("compass", len(forced))
     returns = recall_return, lambda agent, episodes: predicted_return(task, agent, episodes)
     true = differences(task, trainer.agent(), noise, actions, forced=forced, of=returns)
@@ -58,13 +65,37 @@ def compass(trainer):
     rows = [[] for _ in trainer.seeds]
     for estimator in ESTIMATORS:
         for i in actions:
-            C = found[estimator][i, ..., 0].reshape(len(rows), len(FORCED), B)
+            C = found[estimator][i, ..., 0].reshape(len(rows), len(values), B)
             mean, error = C.mean(-1), C.std(-1) / B**0.5
             for s, seed_rows in enumerate(rows):
-                for n, value in enumerate(FORCED):
+                for n, value in enumerate(values):
                     at = trainer.iteration, value, i, estimator
                     seed_rows.append((*at, mean[s, n], error[s, n]))
     return rows
+
+
+def agreement(config, table):
+    """Share of right signs, and ratio, of the algorithm's own credit in the last compass. [Fig. 1]
+
+    Over the forced actions at least 0.5 from a_m whose true credit t is known, |t| > 2 standard
+    errors: the share with sign(m) = sign(t), and Σ m t / Σ t², m being the modelled credit. None
+    where there is no such action. table are the columns of compass.csv.
+    """
+    if not table:
+        return {"compass_sign": None, "compass_ratio": None}
+    own = "shortcut, cut" if config.algo == "lvgts" else "no shortcut, cut"
+    at, name = table["iteration"] == np.max(table["iteration"]), table["estimator"]
+    t, m, error = (
+        table[column][at & (name == which)]
+        for column, which in (("credit", "true"), ("credit", own), ("standard_error", "true"))
+    )
+    away = np.abs(table["forced"][at & (name == "true")] - config.a_m) >= 0.5
+    known = away & (np.abs(t) > 2 * error)
+    if not known.any():
+        return {"compass_sign": None, "compass_ratio": None}
+    t, m = t[known], m[known]
+    sign, ratio = np.mean(np.sign(m) == np.sign(t)), np.sum(m * t) / np.sum(t * t)
+    return {"compass_sign": float(sign), "compass_ratio": float(ratio)}
 
 
 def predicted_return(task, agent, episodes):

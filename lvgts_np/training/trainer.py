@@ -108,12 +108,12 @@ class Trainer:
         return row
 
     @isolated()
-    def probe(self, B):
-        """New episodes from the evaluation stream, B per seed, played without policy noise.
+    def probe(self, B, stream="evaluation"):
+        """New episodes from a stream, B per seed, played without policy noise.
 
         Returns Episodes, the task's noise and what their replay needs, Inferred.
         """
-        noise = self.draw("evaluation", B)
+        noise = self.draw(stream, B)
         episodes, u = collect(self.task, self.agent(), noise)
         return episodes, noise, self._infer(episodes, u)
 

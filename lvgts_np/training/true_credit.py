@@ -79,7 +79,9 @@ def differences(task, agent, noise, actions, eta=None, forced=None, of=(recall_r
     returns an array (n, S, B, A) for each of them.
     """
     moves = [(i, j, sign) for i in actions for j in range(task.A) for sign in (1.0, -1.0)]
-    n, B = len(moves), noise["o_m"].shape[1]
+    n, (S, B) = len(moves), noise["o_m"].shape
+    if not moves:
+        return [onp.zeros((0, S, B, task.A)) for _ in of]
     nudge = onp.zeros((task.T, n, 1, task.A))
     for at, (i, j, sign) in enumerate(moves):
         nudge[i, at, :, j] = sign * h

@@ -13,6 +13,8 @@ from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.trainer import Trainer
 from lvgts_np.training.true_credit import ForcedAgent, true_credit
 
+FORCED = compass.forced_actions(preset("dummy_amt"))
+
 
 def trained(task="dummy_amt", seeds=(0, 1), **changes):
     fixed = {"warmup": 0.0, "dtype": "float64", "eval_episodes": 32}  # 8 a forced action
@@ -33,13 +35,13 @@ def cell(rows, forced, i, estimator):
 def test_estimators_are_means_over_the_same_forced_episodes(task, algo):
     trainer, again = trained(task, algo=algo), trained(task, algo=algo)
     rows, (_, c) = compass.compass(trainer), (again.task, again.config)
-    noise = again.draw("compass", 8 * len(compass.FORCED))
-    forced = np.repeat(compass.FORCED, 8)
+    noise = again.draw("compass", 8 * len(FORCED))
+    forced = np.repeat(FORCED, 8)
     agent = ForcedAgent(again.agent(), again.task, forced)
     episodes, u = collect(again.task, agent, noise)
     own = again.credit(again._infer(episodes, u), phase_cotangents(c.T, c.t2))[1, ..., 0]
     name = "shortcut, cut" if algo == "lvgts" else "no shortcut, cut"
-    n = compass.FORCED.index(0.5)
+    n = FORCED.index(0.5)
     for s in (0, 1):
         for i in (0, 1):
             cells = own[i, s, 8 * n : 8 * n + 8]
@@ -62,9 +64,9 @@ def test_where_the_actions_are_the_agents_own_truth_is_the_true_credit():
     trainer.theta["pi.b2"] = 0 * trainer.theta["pi.b2"]
     rows = compass.compass(trainer)
     again = trained()
-    noise = again.draw("compass", 8 * len(compass.FORCED))
+    noise = again.draw("compass", 8 * len(FORCED))
     C = true_credit(trainer.task, trainer.agent(), noise)[:, 0, :, 0]
-    n = compass.FORCED.index(0.0)
+    n = FORCED.index(0.0)
     assert cell(rows[0], 0.0, 1, "true")[0] == pytest.approx(C[1, 8 * n : 8 * n + 8].mean())
 
 
@@ -85,6 +87,33 @@ def test_the_moments_of_a_run():
     assert [n for n in range(501) if compass.due(config, n)] == [105, 130, 150, 200, 500]
 
 
+def test_only_actions_that_a_policy_can_take_are_forced():
+    assert FORCED == [-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]
+    assert compass.forced_actions(preset("dummy_amt", a_max=0.7)) == [-0.5, 0.0, 0.5]
+    for changes in ({"t1": 1}, {"a_m": 9.0}):
+        assert not compass.due(preset("dummy_amt", **changes), 500)
+
+
+def test_agreement_counts_the_cells_whose_truth_is_known():
+    cells = [  # forced, true, its standard error, modelled
+        (0.0, 1.0, 0.1, 0.5), (0.5, 1.0, 0.1, -0.5), (1.0, 1.0, 0.1, 9.0), (1.5, -1.0, 0.6, 9.0),
+        (2.0, -2.0, 0.5, -1.0),
+    ]  # fmt: skip
+    rows = [(9, f, 0, "true", t, e) for f, t, e, _ in cells]
+    rows += [(9, f, 0, "shortcut, cut", m, 0.0) for f, _, _, m in cells]
+    rows += [(9, f, 0, "no shortcut, cut", 0.0, 0.0) for f, *_ in cells]
+    rows += [(5, 0.0, 0, "true", 1.0, 0.0), (5, 0.0, 0, "shortcut, cut", -1.0, 0.0)]
+    table = dict(zip(compass.HEADER, map(np.array, zip(*rows, strict=True)), strict=True))
+    found = compass.agreement(preset("dummy_amt"), table)
+    assert found == {"compass_sign": pytest.approx(2 / 3), "compass_ratio": 2.0 / 6.0}
+    lm_svg = compass.agreement(preset("dummy_amt", algo="lm_svg"), table)
+    assert lm_svg == {"compass_sign": 0.0, "compass_ratio": 0.0}
+    none = {"compass_sign": None, "compass_ratio": None}
+    assert compass.agreement(preset("dummy_amt"), {}) == none
+    uncertain = table | {"standard_error": 9.0 + table["credit"]}
+    assert compass.agreement(preset("dummy_amt"), uncertain) == none
+
+
 def test_a_run_writes_it_and_its_picture(tmp_path):
     words = ["--task", "dummy_amt", "--smoke", "--quiet", "--seeds", "2", "--set", "hidden=8"]
     assert main([*words, "--out", str(tmp_path)]) == 0
@@ -92,7 +121,7 @@ def test_a_run_writes_it_and_its_picture(tmp_path):
     tables = [read_table(at / f"seed_{seed}/compass.csv") for seed in (0, 1)]
     moments = sorted(set(tables[0]["iteration"]))
     assert (moments[0], moments[-1]) == (1, 6)
-    assert len(tables[0]["credit"]) == len(moments) * len(compass.FORCED) * 2 * 7
+    assert len(tables[0]["credit"]) == len(moments) * len(FORCED) * 2 * 7
     drawn = read_table(at / "compass.csv")
     np.testing.assert_allclose(drawn["credit"], (tables[0]["credit"] + tables[1]["credit"]) / 2)
     assert (at / "compass.png").exists()
