@@ -8,7 +8,7 @@ import pytest
 from lvgts_np.cli import main
 from lvgts_np.experiments.run_data import Seed, read_seed
 from lvgts_np.experiments.studies.claims import CLAIMS, evaluate
-from lvgts_np.experiments.studies.criteria import OPPOSITE, above
+from lvgts_np.experiments.studies.criteria import GIVEN, NONE, OPPOSITE, above
 from lvgts_np.experiments.studies.statistics import interval, iqm
 from lvgts_np.experiments.studies.summary import summary_table
 
@@ -29,6 +29,7 @@ def mixed(k, good=1.9, bad=0.5):
 RETURNS = {  # with which every claim is reproduced
     ("dummy_pmt", "lvgts"): mixed(20),
     ("dummy_pmt", "lm_svg"): mixed(19, bad=-1.0),
+    ("pendulum_pmt", "lm_svg"): mixed(18, bad=-1.0),
     ("dummy_amt", "lvgts"): mixed(19),
     ("dummy_amt", "lm_svg"): mixed(0, bad=1.0),
     ("pendulum_amt", "lvgts"): mixed(17),
@@ -36,9 +37,13 @@ RETURNS = {  # with which every claim is reproduced
 }
 
 
-def condition(task, algo, returns, **changes):
+def condition(task, algo, returns, episodes=16_000, **changes):
     """Seeds 0, 1, ... that earn these returns; a change is one value, or a list of one a seed."""
-    defaults = {"frozen": None, "attention_remember": 0.9, "credit_recall": float(algo == "lvgts")}
+    defaults = {
+        "frozen": None, "attention_remember": 0.9, "attention_untrained": 0.65,
+        "credit_recall": float(algo == "lvgts"), "compass_sign": 0.5 + 0.4 * (algo == "lvgts"),
+        "compass_ratio": 0.3 * (algo == "lvgts"),
+    }  # fmt: skip
     seeds = []
     for number, final_returns in enumerate(returns):
         mine = {k: v[number] if isinstance(v, list) else v for k, v in changes.items()}
@@ -48,7 +53,9 @@ def condition(task, algo, returns, **changes):
             "seed": number,
             "final_eval_return_recall": final_returns,
         }
-        seeds.append(Seed(number, {}, summary | BOUNDS[task[-3:]] | defaults | mine, {}))
+        seeds.append(
+            Seed(number, {"episodes": episodes}, summary | BOUNDS[task[-3:]] | defaults | mine, {})
+        )
     return seeds
 
 
@@ -69,8 +76,13 @@ def results(made):
     return {row.id: row.result for row in evaluate(made)}
 
 
+BY_CONSTRUCTION = {"maximum", "truncation"}
+
+
 def test_every_claim_can_be_reproduced():
-    assert set(verdicts(study()).values()) == {"reproduced"}
+    found = verdicts(study())
+    assert {id for id, verdict in found.items() if verdict == GIVEN} == BY_CONSTRUCTION
+    assert set(found.values()) == {"reproduced", GIVEN}
 
 
 def change(tasks, algos, **given):
@@ -78,7 +90,7 @@ def change(tasks, algos, **given):
 
 
 LVGTS, LM_SVG = ("lvgts",), ("lm_svg",)
-PMT, DUMMY, PENDULUM = PAPER[:1], PAPER[1:2], PAPER[2:]
+PMT, DUMMY, PENDULUM, TWIN = PAPER[:1], PAPER[1:2], PAPER[2:], ("pendulum_pmt",)
 FAR = mixed(10, good=1.28 + 0.3, bad=1.28 - 0.3)  # on both sides of the myopic line
 CASES = [
     ("pmt", "not", change(PMT, ALGOS, returns=mixed(5, bad=-0.1))),
@@ -102,21 +114,30 @@ CASES = [
     ("myopic", "not", change(DUMMY, LM_SVG, returns=mixed(0, bad=1.4))),
     ("myopic", "partly", change(DUMMY, LM_SVG, returns=FAR)),
     ("myopic", "reproduced", change(DUMMY, LM_SVG, returns=[1.28] * N)),
+    ("myopic", NONE, change(PMT, LM_SVG, returns=mixed(14, bad=-0.1))),
     ("fails", "not", change(PENDULUM, LM_SVG, returns=mixed(20))),
     ("fails", "not", change(PENDULUM, LM_SVG, returns=mixed(15, bad=-9.0))),
     ("fails", "not", change(PENDULUM, LM_SVG, returns=mixed(0, bad=1.5))),
     ("fails", "partly", change(PENDULUM, LM_SVG, returns=mixed(10, bad=-2.0))),
     ("fails", "partly", change(PENDULUM, LM_SVG, returns=FAR)),
+    ("fails", NONE, change(TWIN, LM_SVG, returns=mixed(0, bad=-0.1))),
     ("attention", "not", change(PAPER, LVGTS, attention_remember=0.3)),
-    ("attention", "partly", change(PAPER, LVGTS, attention_remember=[0.2, 0.8] * 10)),
+    ("attention", "partly", change(PAPER, LVGTS, attention_remember=[0.2, 0.8] * 10,
+     attention_untrained=0.3)),
     ("attention", "partly", change(PMT, LVGTS, attention_remember=0.3)),
+    ("attention", "not", change(PAPER, LVGTS, attention_remember=0.65)),
+    ("attention", "not", change(PAPER, LVGTS, attention_untrained=[0.92, 0.9] * 10)),
+    ("attention", "partly", change(PAPER, LVGTS, attention_untrained=[1.0, 0.8] * 10)),
     ("maximum", "not", change(PAPER, LVGTS, max_return=1.4)),
     ("maximum", "not", change(PAPER, LVGTS, returns=mixed(1, good=2.1))),
     ("maximum", "partly", change(PENDULUM, LVGTS, max_return=1.4)),
     ("truncation", "not", change(PAPER, LM_SVG, credit_recall=1e-9)),
     ("truncation", "partly", change(PMT, LM_SVG, credit_recall=[1e-9] + [0.0] * 19)),
-    ("credit", "not", change(AMT, LVGTS, credit_recall=0.0)),
-    ("credit", "partly", change(DUMMY, LVGTS, credit_recall=[0.0] + [0.1] * 19)),
+    ("credit", "not", change(AMT, LVGTS, compass_sign=0.4)),
+    ("credit", "not", change(AMT, LVGTS, compass_ratio=-0.1)),
+    ("credit", "partly", change(AMT, LVGTS, compass_sign=[0.2, 0.8] * 10)),
+    ("credit", "partly", change(DUMMY, LVGTS, compass_sign=0.4)),
+    ("credit", NONE, change(AMT, LVGTS, compass_sign=None, compass_ratio=None)),
     ("effective", "not", change(AMT, LVGTS, returns=mixed(0, bad=-2.0))),
     ("effective", "partly", change(AMT, LVGTS, returns=RETURNS["pendulum_amt", "lm_svg"]),
      change(AMT, LM_SVG, returns=RETURNS["pendulum_amt", "lm_svg"][::-1])),
@@ -130,9 +151,61 @@ def test_each_verdict_comes_out(id, verdict, changes):
     assert verdicts(study(*changes))[id] == verdict
 
 
-def test_the_cases_show_all_three_verdicts_of_each_claim():
+def test_the_cases_show_all_verdicts_of_each_claim():
     shown = {(id, verdict) for id, verdict, *_ in CASES} | set(verdicts(study()).items())
-    assert shown == {(row[0], verdict) for row in CLAIMS for verdict in OPPOSITE}
+    due = {(row[0], v) for row in CLAIMS for v in OPPOSITE if row[0] not in BY_CONSTRUCTION}
+    due |= {(id, v) for id in BY_CONSTRUCTION for v in (GIVEN, "partly", "not")}
+    assert shown == due | {(id, NONE) for id in ("myopic", "fails", "credit")}
+
+
+def labelled(draw, **fixed):
+    """A study whose every number is drawn: draw(task, algo, seed) -> changes of a summary."""
+    made = {}
+    for task, algo in RETURNS:
+        rows = [draw(task, algo, number) for number in range(N)]
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        made[task, algo] = condition(task, algo, **columns | fixed)
+    return made
+
+
+def untrained(task, algo, seed):
+    """What an agent has that never learns: its attention, no credit, the untrained return."""
+    rng = np.random.default_rng([seed, len(task)])
+    attention = 0.65 + 0.05 * rng.standard_normal()
+    return {
+        "returns": -2.0 + 0.3 * rng.standard_normal(), "attention_remember": attention,
+        "attention_untrained": attention, "compass_sign": None, "compass_ratio": None,
+        "credit_recall": 0.01 * (algo == "lvgts"),
+    }  # fmt: skip
+
+
+def random_numbers(task, algo, seed):
+    rng = np.random.default_rng([seed, len(task), len(algo)])
+    return {
+        "returns": rng.uniform(-2.0, 1.99), "attention_remember": rng.random(),
+        "attention_untrained": rng.random(), "compass_sign": rng.random(),
+        "compass_ratio": rng.standard_normal(), "credit_recall": rng.random(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", [untrained, random_numbers])
+def test_nothing_is_reproduced_by_agents_that_learned_nothing(draw):
+    assert "reproduced" not in verdicts(labelled(draw)).values()
+
+
+def test_lm_svg_under_the_name_of_lvgts_reproduces_nothing_of_lvgts():
+    made = study()
+    for task in AMT:
+        made[task, "lvgts"] = made[task, "lm_svg"]
+    found = verdicts(made)
+    assert not {found[id] for id in ("amt", "only", "credit", "effective")} & {"reproduced"}
+
+
+def test_a_study_too_short_to_learn_gets_no_verdict():
+    short = {at: condition(*at, r, episodes=1_999) for at, r in RETURNS.items()}
+    found = verdicts(short)
+    assert {found[id] for id in found.keys() - BY_CONSTRUCTION} == {NONE}
+    assert {found[id] for id in BY_CONSTRUCTION} == {GIVEN}
 
 
 def test_a_claim_and_its_negation_are_judged_alike():
@@ -155,7 +228,16 @@ def test_the_results_are_the_numbers_of_the_runs():
     assert "LVGTS minus LM-SVG 1.45 [" in found["effective"]
     assert "n = 40" in found["effective"]
     assert "mean minus myopic line -0.27 [-0.27, -0.27], n = 20" in found["myopic"]
-    assert "credit in 0 of 20 runs" in found["truncation"]
+    assert "credit exactly 0 in 20 of 20 runs" in found["truncation"]
+    assert "passive twin solved by 19 of 20" in found["myopic"]
+    assert (
+        "share 0.90 [0.90, 0.90], n = 20, untrained 0.65, more than untrained by 0.25"
+        in (found["attention"])
+    )
+    assert (
+        "right sign in a share of 0.90 [0.90, 0.90], n = 20, size of the true one 0.30"
+        in (found["credit"])
+    )
     assert "ceiling 1.998, best run 1.919" in found["maximum"]
 
 
@@ -185,7 +267,7 @@ def test_what_was_not_run_is_said():
     missing = {id for id, verdict in verdicts(made).items() if verdict == "not run"}
     assert missing == {row[0] for row in CLAIMS} - {"pmt", "myopic"}
     assert results(made)["amt"].endswith("; pendulum_amt, lvgts: not run")
-    assert [row[:2] for row in summary_table(made)] == list(RETURNS)[:4]
+    assert [row[:2] for row in summary_table(made)] == list(RETURNS)[:5]
 
 
 def test_a_frozen_run_is_a_failure():
@@ -203,7 +285,7 @@ def test_a_frozen_run_is_a_failure():
     assert row.mean == pytest.approx((sum(good) - 2.0 - 7.0 - 2.0) / 20)
     assert row.worst == -7.0
     assert row.attention_remember == pytest.approx(0.9 * 17 / 20)
-    assert "credit in 19 of 20 runs" in results(made)["credit"]  # what two had is not forgotten
+    assert "right sign in a share of 0.77" in results(made)["credit"]  # 17 of 20 times 0.9
     assert seeds[17].summary["final_eval_return_recall"] is None  # the study is left as it was
 
 
@@ -247,7 +329,7 @@ def test_each_row_stands_for_itself():
     for row in rows:
         assert row.command == "python run.py figure2"
         assert row.where in ("§4.2", "Abstract", "Figure 2, caption")
-        assert all(verdict in row.test for verdict in OPPOSITE)
+        assert all(verdict in row.test for verdict in OPPOSITE) or GIVEN in row.test
         assert not any("\n" in cell for cell in row)
 
 
@@ -261,7 +343,7 @@ def test_what_runs_write_can_be_judged(tmp_path):
         ]
         for algo in ALGOS
     }
-    assert "credit in 0 of 2 runs" in results(made)["truncation"]
-    assert "credit in 2 of 2 runs" in results(made)["credit"]
-    assert verdicts(made)["myopic"] == "reproduced"
+    assert "credit exactly 0 in 2 of 2 runs" in results(made)["truncation"]
+    assert "dummy_amt, lvgts: right sign in" in results(made)["credit"]
+    assert verdicts(made)["myopic"] == "not run"
     assert [row.n for row in summary_table(made)] == [2, 2]

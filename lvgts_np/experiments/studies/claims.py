@@ -9,6 +9,7 @@ from lvgts_np.experiments.studies import criteria
 from lvgts_np.experiments.studies.summary import run_summaries
 
 COMMAND = "python run.py figure2"
+MIN_EPISODES = 2_000  # shorter studies get no verdict
 # A row of claims.csv; `test` is the rule of the verdict.
 Claim = namedtuple("Claim", "id words where command test result verdict")
 
@@ -22,17 +23,29 @@ def evaluate(study):
 
 
 def judged(study, criterion, parts):
-    """Result and verdict of a claim; a part is the conditions compared, by the seeds all have."""
+    """Result and verdict of a claim; a part is the conditions compared, by the seeds all have.
+
+    Too short a study has none, but for what holds by construction.
+    """
     results, found = [], []
     for part in parts:
         by_seed = [run_summaries(study, condition) for condition in part]
         seeds = sorted(set.intersection(*map(set, by_seed)))
         runs = [[one[seed] for seed in seeds] for one in by_seed]
         result, verdict = criterion(*runs) if seeds else ("not run", "not run")
+        if seeds and verdict != criteria.GIVEN and is_short(study):
+            verdict = criteria.NONE
         name = ", ".join(" and ".join(dict.fromkeys(names)) for names in zip(*part, strict=True))
         results.append(f"{name}: {result}")
         found.append(verdict)
-    return "; ".join(results), "not run" if "not run" in found else criteria.unanimous(found)
+    absent = [verdict for verdict in ("not run", criteria.NONE) if verdict in found]
+    return "; ".join(results), absent[0] if absent else criteria.unanimous(found)
+
+
+def is_short(study):
+    """Whether no run of a study had the episodes in which something can be learned."""
+    episodes = [seed.config["episodes"] for seeds in study.values() for seed in seeds]
+    return max(episodes, default=0) < MIN_EPISODES
 
 
 def each(tasks, *algos):
@@ -40,7 +53,12 @@ def each(tasks, *algos):
     return tuple(tuple((task, algo) for algo in algos) for task in tasks)
 
 
-PMT, AMT, PENDULUM = ("dummy_pmt",), ("dummy_amt", "pendulum_amt"), ("pendulum_amt",)
+def beside_twin(task, algo):
+    """One part: an active task, and its passive twin."""
+    return (((task, algo), (task.replace("amt", "pmt"), algo)),)
+
+
+PMT, AMT = ("dummy_pmt",), ("dummy_amt", "pendulum_amt")
 RULE = (
     "reproduced if the 95 % interval lies wholly there, not if wholly on the other side, else "
     "partly, as where the parts disagree"
@@ -56,31 +74,34 @@ CLAIMS = (  # id, where it stands, criterion, parts, words, test
      "only LVGTS is able to reliably solve both AMT instances",
      "share of pairs that LVGTS solves and LM-SVG does not (Wilson) > 1/2, and mean paired "
      "difference (bootstrap) > 0, the weaker of the two; " + RULE),
-    ("myopic", "§4.2", criteria.is_myopic, each(AMT[:1], "lm_svg"),
+    ("myopic", "§4.2", criteria.is_myopic, beside_twin("dummy_amt", "lm_svg"),
      "truncated LM-SVG struggles to surpass the performance of an ideal myopic agent even with "
      "minimal distractions (dummy-AMT)",
-     "mean return (bootstrap) at or below the myopic line; " + RULE),
-    ("fails", "§4.2", criteria.fails, each(PENDULUM, "lm_svg"),
+     "mean return (bootstrap) at or below the myopic line; no verdict unless most runs (Wilson) "
+     "solve the passive twin of the task; " + RULE),
+    ("fails", "§4.2", criteria.fails, beside_twin("pendulum_amt", "lm_svg"),
      "When distrations are present, in the form of the pendulum task, LM-SVG completely fails "
      "under truncation.",
      "share of solved runs (Wilson) <= 1/2, and mean return (bootstrap) at or below the myopic "
-     "line, the weaker of the two; " + RULE),
+     "line, the weaker of the two; no verdict unless most runs solve the passive twin; " + RULE),
     ("attention", "Figure 2, caption", criteria.looks_back, each(PMT + AMT, "lvgts"),
      "Attention is put from the recall phase to the remember phase",
-     "mean share of the recall phase's attention (bootstrap) > 1/2; " + RULE),
+     "mean share of the recall phase's attention (bootstrap) > 1/2, and above that of the same "
+     "seeds untrained, pair by pair (bootstrap), the weaker of the two; " + RULE),
     ("maximum", "§4.2", criteria.reaches_2, each(PMT + AMT, "lvgts"),
      "In all cases, c = 0.5, therefore the maximum possible return for each episode is 2.",
-     "reproduced if the ceiling rounds to 2.00 and no run's mean is above 2, not otherwise, "
-     "partly where the tasks disagree"),
+     "by construction if the ceiling rounds to 2.00 and no run's mean is above 2, else not"),
     ("truncation", "§4.2", criteria.lacks_credit, each(PMT + AMT, "lm_svg"),
      "long-term credit assignment from the recall phase to the remember phase is impossible "
      "without skip connections",
-     "reproduced if LM-SVG's credit_recall is exactly 0 in every run, not if in none, else partly"),
+     "by construction if LM-SVG's credit_recall is exactly 0 in every run: no path carries it; "
+     "else not"),
     ("credit", "Abstract", criteria.has_credit, each(AMT, "lvgts"),
      "LVGTS assigns credit from the future to the possibly distant past regardless of the use "
      "of discounting or gradient truncation",
-     "under truncation alone: reproduced if LVGTS's credit_recall is not 0 in any run, not if "
-     "it is in every run, else partly"),
+     "under truncation alone, undiscounted: share of forced remember actions whose modelled "
+     "credit has the sign of the true one (bootstrap over runs) > 1/2, and its ratio to the true "
+     "one > 0, the weaker of the two; " + RULE),
     ("effective", "Abstract", criteria.earns_more, (sum(each(AMT, "lvgts", "lm_svg"), ()),),
      "our approach is able to perform effective credit assignment even in the presence of "
      "distractions",

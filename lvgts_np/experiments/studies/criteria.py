@@ -10,6 +10,8 @@ from lvgts_np.experiments.studies.summary import column, final_returns, solved
 
 VERDICTS = ("not", "partly", "reproduced")  # the weakest first
 OPPOSITE = dict(zip(VERDICTS, reversed(VERDICTS), strict=True))
+NONE = "no verdict"  # where the runs cannot tell
+GIVEN = "by construction"  # it holds whatever is learned
 
 
 def above(low, high, bound):
@@ -63,32 +65,50 @@ def earns_more(*conditions):
     return mean_above(0.0, "LVGTS minus LM-SVG", *map(np.subtract, x[::2], x[1::2]))
 
 
-def is_myopic(runs):
+def is_myopic(runs, twin):
+    """Mean not above the myopic baseline, of an agent that solves the passive twin of its task."""
     x = final_returns(runs) - column(runs, "myopic_return")
-    return negated(*mean_above(0.0, "mean minus myopic line", x))
+    return where_twin_solved(twin, *negated(*mean_above(0.0, "mean minus myopic line", x)))
 
 
-def fails(runs):
+def fails(runs, twin):
     """Both needed: most runs do not solve it, and the mean is not above the myopic baseline."""
-    (count, most), (mean, myopic) = negated(*solves(runs)), is_myopic(runs)
-    return f"{count}, {mean}", weaker(most, myopic)
+    (count, most), (mean, myopic) = negated(*solves(runs)), is_myopic(runs, twin)
+    return f"{count}, {mean}", myopic if myopic == NONE else weaker(most, myopic)
+
+
+def where_twin_solved(twin, text, verdict):
+    """No verdict on a failure where the same agent does not even learn the passive task."""
+    count, most = solves(twin)
+    return f"{text}, passive twin {count}", verdict if most == "reproduced" else NONE
 
 
 def looks_back(runs):
-    return mean_above(0.5, "share", column(runs, "attention_remember"))
+    """Both needed: a share above 1/2, and more than the same seeds have untrained."""
+    share, untrained = (column(runs, f"attention_{x}") for x in ("remember", "untrained"))
+    text, half = mean_above(0.5, "share", share)
+    more, gained = mean_above(0.0, "more than untrained by", share - untrained)
+    return f"{text}, untrained {np.mean(untrained):.2f}, {more}", weaker(half, gained)
 
 
 def has_credit(runs):
-    some = column(runs, "credit_recall") != 0.0
-    verdict = unanimous(["reproduced" if one else "not" for one in some])
-    return f"credit in {np.sum(some)} of {len(some)} runs", verdict
+    """Both needed: the sign right in most forced actions, and a ratio to the truth above 0."""
+    sign, ratio = (column(runs, f"compass_{x}") for x in ("sign", "ratio"))
+    known = np.isfinite(sign)
+    if not known.any():
+        return "true credit unknown in every run", NONE
+    right, signs = mean_above(0.5, "right sign in a share of", sign[known])
+    size, sizes = mean_above(0.0, "size of the true one", ratio[known])
+    return f"{right}, {size}", weaker(signs, sizes)
 
 
 def lacks_credit(runs):
-    return negated(*has_credit(runs))
+    none = column(runs, "credit_recall") == 0.0
+    text = f"credit exactly 0 in {np.sum(none)} of {len(none)} runs"
+    return text, GIVEN if none.all() else "not"
 
 
 def reaches_2(runs):
     ceiling, most = runs[0]["max_return"], np.max(final_returns(runs))
     agree = abs(ceiling - 2.0) < 0.005 and most <= 2.0
-    return f"ceiling {ceiling:.3f}, best run {most:.3f}", "reproduced" if agree else "not"
+    return f"ceiling {ceiling:.3f}, best run {most:.3f}", GIVEN if agree else "not"

@@ -10,6 +10,7 @@ from lvgts_np.experiments.plots import paper_plots
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.run_directory import condition_directory
 from lvgts_np.experiments.studies import claims
+from lvgts_np.experiments.studies.criteria import GIVEN, NONE, VERDICTS
 from lvgts_np.experiments.studies.report import bullets, paragraph, picture, table, write
 from lvgts_np.experiments.studies.summary import Summary, column, run_summaries, summary_table
 from lvgts_np.experiments.studies.training import train_study
@@ -20,6 +21,10 @@ RULES = (
     "Where an interval (in square brackets) is tested against a range, such as > 1/2, a claim is "
     f"{claims.RULE}. Ceiling: the optimal return; myopic line: the myopic baseline, optimal recall "
     "after the remember actions of the untrained policy; floor: the lower bound, without memory."
+)
+SHORT = (
+    f"**Too short to learn anything**: fewer than {claims.MIN_EPISODES} episodes. What follows "
+    "says that the programs run, and nothing about the paper."
 )
 FIGURE = (
     "A column a task. Above, return by episodes, LVGTS and LM-SVG; below, LVGTS's attention map.",
@@ -89,8 +94,9 @@ def write_report(conditions, seeds, directories, out):
         for seed in seeds_there
         if seed.summary["frozen"]
     ]
+    banner = [SHORT] if claims.is_short(study) else []
     sections = {
-        "Claims": [paragraph(RULES), claims_table(found)],
+        "Claims": [*map(paragraph, banner), paragraph(RULES), claims_table(found)],
         "Figure 2": [picture(directory / "figure2.png", *FIGURE)],
         "Final returns": [picture(directory / "spread.png", *SPREAD), numbers_table(rows)],
         "Credit maps": [paragraph(CREDIT), *credit_maps(study, directories)],
@@ -105,9 +111,8 @@ def write_report(conditions, seeds, directories, out):
 def verdict(found):
     """Number of claims by verdict, in words."""
     n = Counter(claim.verdict for claim in found)
-    words = f"{n['reproduced']} reproduced, {n['partly']} partly, {n['not']} not"
-    absent = f", {n['not run']} not run" if n["not run"] else ""
-    return f"Of {len(found)} claims of the paper: {words}{absent}."
+    words = ", ".join(f"{n[v]} {v}" for v in (*reversed(VERDICTS), GIVEN, NONE, "not run") if n[v])
+    return f"Of {len(found)} claims of the paper: {words}."
 
 
 def claims_table(found):

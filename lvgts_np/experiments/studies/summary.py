@@ -58,6 +58,8 @@ def failure(summary):
         "final_eval_return_recall": min(number for number in last if number is not None),
         "attention_remember": 0.0,
         "credit_recall": summary["credit_recall"] or 0.0,
+        "compass_sign": 0.0,
+        "compass_ratio": 0.0,
     }
 
 
