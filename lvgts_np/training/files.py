@@ -17,7 +17,14 @@ import numpy as np
 
 from lvgts_np.training import interrupts
 
-WORDS = ("phase", "task", "algo", "estimator", "kind")  # columns of a table that are not numbers
+WORDS = (
+    "phase",
+    "task",
+    "algo",
+    "estimator",
+    "kind",
+    "actions",
+)  # columns of a table that are not numbers
 MAX_JSON = 2**18  # bytes: a run's largest, config.json, has some 1,500
 MAX_TABLE = 2**30
 

@@ -16,13 +16,13 @@ from lvgts_np.training.agent import Agent
 from lvgts_np.training.replay_buffer import collect
 
 
-def real_return(task, agent, theta, noise, eta, nudge, share=0.0):
+def real_return(task, agent, thetas, noise, eta, nudge, share=0.0):
     """Return of real episodes of agent and task, (S, B), to be differentiated as it stands.
 
     R = Σ_t r_t + share · Σ_t (reward of the distractor)_t        r_t the recall rewards
 
-    theta is the policy's, eta its noise, nudge is added to the actions, both lists over t of
-    (S, B, A). The task's `step` must be written in `autograd.numpy`.
+    Lists over t: thetas, the policy's parameters, eta (S, B, A), its noise, and nudge (S, B, A),
+    which is added to the actions. The task's `step` must be written in `autograd.numpy`.
     """
     state, o_t = task.reset(noise)
     a_t = onp.zeros_like(eta[0])
@@ -31,7 +31,7 @@ def real_return(task, agent, theta, noise, eta, nudge, share=0.0):
         oa_t = np.concatenate((o_t, a_t), axis=-1)
         h_t, _, _ = encode_step(agent.phi, oa_t, h_t, memory, agent.k, agent.rule)
         memory = append(memory, h_t)
-        a_t = act(theta, h_t, eta[t], agent.a_max)[0] + nudge[t]
+        a_t = act(thetas[t], h_t, eta[t], agent.a_max)[0] + nudge[t]
         state, o_t, r_recall, r_distractor = task.step(state, a_t)
         R = R + r_recall + share * r_distractor
     return R
@@ -49,20 +49,37 @@ def true_credit(task, agent, noise, eta=None):
     eta = zero if eta is None else list(eta)
 
     def of_nudge(nudge):
-        return real_return(task, agent, agent.theta, noise, eta, nudge)
+        return real_return(task, agent, [agent.theta] * task.T, noise, eta, nudge)
 
     R, backward = vjp(of_nudge, zero)
     return onp.stack(backward(onp.ones_like(R)))
 
 
 def true_policy_gradient(task, agent, noise, eta, share=0.0):
-    """Gradient of the real return, mean over episodes, with respect to theta, by name."""
+    """Gradients of the real return, mean over episodes, with respect to theta: see `by_phase`."""
     agent, zero = ForcedAgent(agent, task), onp.zeros_like(eta)
 
-    def objective(theta):
-        return np.sum(real_return(task, agent, theta, noise, eta, zero, share)) / eta.shape[2]
+    def objective(thetas):
+        return np.sum(real_return(task, agent, thetas, noise, eta, zero, share)) / eta.shape[2]
 
-    return value_and_grad(objective)(agent.theta)[1]
+    return by_phase(objective, agent.theta, task)
+
+
+def by_phase(objective, theta, task):
+    """Gradients of a function of a list over t of thetas: all steps, and the remember phase's.
+
+    Returns two dicts like theta.
+    """
+    early = [task.phase(t) == "remember" for t in range(task.T)]
+
+    def of_both(both):
+        one, other = ({n: both[part + n] for n in theta} for part in ("remember ", "later "))
+        return objective([one if is_early else other for is_early in early])
+
+    both = {f"{part} {n}": x for part in ("remember", "later") for n, x in theta.items()}
+    _, g = value_and_grad(of_both)(both)
+    remember = {n: g[f"remember {n}"] for n in theta}
+    return {n: remember[n] + g[f"later {n}"] for n in theta}, remember
 
 
 def recall_return(agent, episodes):

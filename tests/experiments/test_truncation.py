@@ -9,17 +9,19 @@ from lvgts_np.experiments.studies import truncation
 from lvgts_np.paper import gradients
 from lvgts_np.paper.autodiff import detach, value_and_grad
 from lvgts_np.paper.imagine import policy_replay, replay
+from lvgts_np.tasks.memory import Task
 from lvgts_np.training.config import SMOKE, preset
 from lvgts_np.training.files import read_table
 from lvgts_np.training.trainer import Trainer
 
 A_MAX = 3.0
 T = 7
+TASK = Task("dummy_amt", t1=2, t2=4, T=T)
 
 
 def model_gradient(case, kind, n):
     phi, theta, inferred = random_replay(case, case.rng)
-    return truncation.model_gradient(theta, phi, inferred, A_MAX, kind, n, case.shortcut)
+    return truncation.model_gradient(theta, phi, inferred, TASK, kind, n, case.shortcut)[0]
 
 
 def assert_same(one, other):
@@ -72,8 +74,9 @@ def test_a_shortcut_carries_past_a_sliding_window():
         return max(np.abs(one[name] - two[name]).max() for name in one)
 
     phi, theta, inferred = random_replay(Case(T=T, seed=3), np.random.default_rng(3))
-    with_it = truncation.model_gradient(theta, phi, inferred, A_MAX, "sliding", 1, True)
-    without = truncation.model_gradient(theta, phi, inferred, A_MAX, "sliding", 1, False)
+    with_it, early = truncation.model_gradient(theta, phi, inferred, TASK, "sliding", 1, True)
+    without, alone = truncation.model_gradient(theta, phi, inferred, TASK, "sliding", 1, False)
+    assert max(np.abs(early[name] - alone[name]).max() for name in theta) > 1e-6
     assert max(np.abs(with_it[name] - without[name]).max() for name in theta) > 1e-6
     assert differ(True) > 1e-6
 
@@ -85,15 +88,17 @@ def test_the_numbers_of_a_row():
 
 
 def test_an_audit_changes_nothing_of_the_training():
-    config = preset("dummy_amt", **SMOKE)
+    config = preset("dummy_amt", **SMOKE | {"warmup": 0.0})
     one, other = Trainer(config, [0]), Trainer(config, [0])
     one.iterate(), other.iterate()
     rows = truncation.audit(one, [1, 4, config.T])
-    assert len(rows) == 3 * 2 * 3
+    assert len(rows) == 3 * 2 * 3 * 2
     one.iterate(), other.iterate()
     assert all(np.array_equal(one.phi[name], other.phi[name]) for name in one.phi)
     whole = [row for row in rows if row.kind == "block" and row.n == config.T]
-    assert [row.cosine_uncut for row in whole] == pytest.approx([1.0, 1.0])
+    assert [row.cosine_uncut for row in whole] == pytest.approx([1.0] * 4)
+    alone = [row for row in rows if row.n == 1 and row.actions == "remember" and not row.shortcut]
+    assert {row.size for row in alone if row.kind == "block"} == {0.0}
 
 
 def test_the_command_writes_a_table_and_a_picture(tmp_path, capsys):

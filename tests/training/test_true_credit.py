@@ -67,7 +67,7 @@ def test_what_is_differentiated_is_the_return_that_agent_and_task_give():
         task, agent, noise, eta = problem(name)
         episodes, _ = collect(task, agent, noise, eta)
         zero = np.zeros_like(eta)
-        R = real_return(task, agent, agent.theta, noise, eta, zero, share=0.1)
+        R = real_return(task, agent, [agent.theta] * task.T, noise, eta, zero, share=0.1)
         real = (episodes.r_recall + 0.1 * episodes.r_distractor).sum(0)
         np.testing.assert_allclose(R, real, rtol=1e-12)
 
@@ -75,7 +75,8 @@ def test_what_is_differentiated_is_the_return_that_agent_and_task_give():
 @pytest.mark.parametrize("name", TASKS)
 def test_the_policy_gradient_is_the_slope_of_the_mean_return(name):
     task, agent, noise, eta = problem(name, B=8)
-    gradient, rng = true_policy_gradient(task, agent, noise, eta, 0.3), np.random.default_rng(0)
+    gradient, early = true_policy_gradient(task, agent, noise, eta, 0.3)
+    rng = np.random.default_rng(0)
     v = {n: rng.standard_normal(x.shape) for n, x in agent.theta.items()}
 
     def mean_return(step):
@@ -86,6 +87,18 @@ def test_the_policy_gradient_is_the_slope_of_the_mean_return(name):
 
     slope = sum(np.sum(gradient[n] * v[n]) for n in v)
     assert (mean_return(1e-6) - mean_return(-1e-6)) / 2e-6 == pytest.approx(slope, rel=1e-6)
+    assert any(np.abs(early[n] - gradient[n]).max() > 1e-6 for n in v)
+
+
+def test_the_remember_part_is_the_credit_of_the_remember_actions():
+    task, agent, noise, eta = problem("dummy_amt")
+    _, early = true_policy_gradient(task, agent, noise, eta)
+    C = true_credit(task, agent, noise, eta)
+    episodes, u = collect(task, agent, noise, eta)
+    # The last bias moves the mean: da/db = da/du for that half of the policy's outputs.
+    slope = C * (1 - (episodes.a / 3.0) ** 2)
+    mean = slope[:3, ..., 0].sum(0).sum(-1) / eta.shape[2]  # (S,)
+    np.testing.assert_allclose(early["pi.b2"][:, 0, 0], mean, rtol=1e-9, atol=1e-12)
 
 
 def test_the_policys_mean_acts_where_there_is_no_noise():

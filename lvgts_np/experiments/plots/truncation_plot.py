@@ -11,10 +11,13 @@ KINDS = {
     "sliding": (ORANGE, "the last n transitions (A.1)"),
     "discount": (GREEN, "discounted by 1 - 1/n a transition (A.1)"),
 }
-ROWS = {
-    "cosine": "cosine with the true gradient", "cosine_uncut": "cosine with the uncut gradient",
-    "bias": "bias, of the true gradient's size", "snr": "signal-to-noise ratio of a batch",
-}  # fmt: skip
+ROWS = (  # actions, column of the table, label
+    ("all", "cosine", "all actions:\ncosine with the true gradient"),
+    ("remember", "cosine", "remember actions:\ncosine with the true gradient"),
+    ("remember", "cosine_uncut", "remember actions:\ncosine with the uncut gradient"),
+    ("remember", "bias", "remember actions:\nbias, of the true size"),
+    ("remember", "snr", "remember actions:\nsignal-to-noise of a batch"),
+)
 SHORTCUT = {1: ("-", "shortcut"), 0: (":", "no shortcut")}
 
 
@@ -24,16 +27,16 @@ def plot_truncation(table):
     table has the columns of `truncation.Row`. Returns a Figure.
     """
     moments = np.unique(table["episodes"])
-    figure = Figure((3.4 * len(moments) + 0.8, 9.2), layout="constrained")
+    figure = Figure((3.4 * len(moments) + 0.8, 11.2), layout="constrained")
     axes = figure.subplots(len(ROWS), len(moments), squeeze=False, sharex=True, sharey="row")
-    for (name, label), row in zip(ROWS.items(), axes, strict=True):
+    for (actions, name, label), row in zip(ROWS, axes, strict=True):
         row[0].set_ylabel(label)
         for moment, ax in zip(moments, row, strict=True):
             ax.axhline(0.0, color="0.7", lw=0.8)
             for kind, (color, words) in KINDS.items():
                 for shortcut, (dashes, word) in SHORTCUT.items():
                     here = (table["episodes"] == moment) & (table["kind"] == kind)
-                    here &= table["shortcut"] == shortcut
+                    here &= (table["shortcut"] == shortcut) & (table["actions"] == actions)
                     look = {"color": color, "ls": dashes}
                     n, curves = curves_by_n(table, here, name)
                     ax.plot(n, curves, lw=0.4, alpha=0.6, **look)

@@ -18,7 +18,7 @@ from lvgts_np.experiments.plots.truncation_plot import plot_truncation
 from lvgts_np.experiments.run_directory import OutputError, check_writable
 from lvgts_np.experiments.runs import progress
 from lvgts_np.paper.attention import append
-from lvgts_np.paper.autodiff import detach, value_and_grad
+from lvgts_np.paper.autodiff import detach
 from lvgts_np.paper.imagine import infer, policy_replay, replay, transition_read
 from lvgts_np.paper.model import reward, transition
 from lvgts_np.training.arithmetic import isolated
@@ -27,9 +27,10 @@ from lvgts_np.training.files import read_table, write_table
 from lvgts_np.training.optim import flatten
 from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.trainer import Trainer
-from lvgts_np.training.true_credit import true_policy_gradient
+from lvgts_np.training.true_credit import by_phase, true_policy_gradient
 
 KINDS = ("block", "sliding", "discount")
+ACTIONS = ("all", "remember")
 STEPS = (1, 2, 3, 4, 6, 8, 10, 12)  # n, below T
 SHARE = 1 / 16  # batches of episodes_per_iteration episodes, of eval_episodes; of the truth 4 times
 MOMENTS = (0.3, 0.5, 1.0)  # shares of a run
@@ -42,6 +43,7 @@ class Row(NamedTuple):
     episodes: int
     kind: str
     shortcut: int
+    actions: str  # "all", or "remember": the part of the gradient through these actions
     n: int
     bias: float  # |E g - g*| / |g*|
     cosine: float  # of E g and g*
@@ -107,11 +109,15 @@ def sliding(phi, pi, inferred, n, shortcut):
         memory = append(memory, window[n])
 
 
-def model_gradient(theta, phi, inferred, a_max, kind, n, shortcut):
-    """Gradient of the replay's mean return under a truncation with respect to theta, by name."""
+def model_gradient(theta, phi, inferred, task, kind, n, shortcut):
+    """Gradients of the replay's mean return under a truncation, as of `by_phase`."""
 
-    def objective(theta):
-        pi = policy_replay(theta, inferred, a_max)
+    def objective(thetas):
+        replays = [policy_replay(theta_t, inferred, task.a_max) for theta_t in thetas]
+
+        def pi(h_t, t):
+            return replays[t](h_t, t)
+
         if kind == "sliding":
             r_hat = sliding(phi, pi, inferred, n, shortcut)
         else:
@@ -119,7 +125,7 @@ def model_gradient(theta, phi, inferred, a_max, kind, n, shortcut):
             r_hat, _, _ = replay(phi, pi, inferred, shortcut=shortcut, **how)
         return np.sum(sum(r_hat)) / r_hat[0].shape[1]
 
-    return value_and_grad(objective)(theta)[1]
+    return by_phase(objective, theta, task)
 
 
 def audit_seeds(config, seeds, quiet):
@@ -141,32 +147,34 @@ def audit(trainer, ns):
     """Rows of every seed of a Trainer, n in ns; n = T is the uncut gradient. [A.1]"""
     c, task, agent = trainer.config, trainer.task, trainer.agent()
     phi, theta = ({x: y.astype(float) for x, y in p.items()} for p in (agent.phi, agent.theta))
-    truth, found, B = [], {}, c.episodes_per_iteration
+    found, B = {}, c.episodes_per_iteration
     batches = max(2, round(SHARE * c.eval_episodes))
     for batch in range(4 * batches):
         noise, eta = trainer.draw("compass", B), trainer.draw_eta("compass", B)
         g = true_policy_gradient(task, agent, noise, eta, c.distractor_scale)
-        truth.append(flatten(g, theta))
+        enter(found, ("true",), g, theta)
         if batch >= batches:
             continue
         episodes, u = collect(task, agent, noise, eta)
         for shortcut in (True, False):
             inferred = infer(phi, theta, episodes.o, episodes.a, u, c.encoder, shortcut)
             for kind, n in [(kind, n) for kind in KINDS for n in ns]:
-                g = model_gradient(theta, phi, inferred, c.a_max, kind, n, shortcut)
-                found.setdefault((kind, int(shortcut), n), []).append(flatten(g, theta))
-    truth = onp.mean(truth, axis=0)  # (S, P)
-    at = trainer.iteration * c.episodes_per_iteration
-    return [
-        Row(seed, at, *key, *compare(onp.array(g)[:, s], truth[s], uncut(found, key)[s]))
-        for key, g in found.items()
-        for s, seed in enumerate(trainer.seeds)
-    ]
+                g = model_gradient(theta, phi, inferred, task, kind, n, shortcut)
+                enter(found, (kind, int(shortcut), n), g, theta)
+    mean, rows = {key: onp.mean(g, axis=0) for key, g in found.items()}, []
+    for kind, shortcut, n, actions in [key for key in found if key[0] != "true"]:
+        true, whole = mean["true", actions], mean["block", shortcut, max(ns), actions]
+        for s, seed in enumerate(trainer.seeds):
+            g = onp.array(found[kind, shortcut, n, actions])[:, s]
+            at = seed, trainer.iteration * B, kind, shortcut, actions, n
+            rows.append(Row(*at, *compare(g, true[s], whole[s])))
+    return rows
 
 
-def uncut(found, key):
-    """Mean gradient (S, P) without truncation, with or without the shortcut as in `key`."""
-    return onp.mean(found["block", key[1], max(n for _, _, n in found)], axis=0)
+def enter(found, key, gradients, theta):
+    """Add the gradients of a batch, as of `by_phase`, flat, to lists by key and actions."""
+    for actions, g in zip(ACTIONS, gradients, strict=True):
+        found.setdefault((*key, actions), []).append(flatten(g, theta))
 
 
 def compare(g, true, whole):
