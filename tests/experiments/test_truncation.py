@@ -97,8 +97,6 @@ def test_an_audit_changes_nothing_of_the_training():
     assert all(np.array_equal(one.phi[name], other.phi[name]) for name in one.phi)
     whole = [row for row in rows if row.kind == "block" and row.n == config.T]
     assert [row.cosine_uncut for row in whole] == pytest.approx([1.0] * 4)
-    alone = [row for row in rows if row.n == 1 and row.actions == "remember" and not row.shortcut]
-    assert {row.size for row in alone if row.kind == "block"} == {0.0}
 
 
 def test_the_command_writes_a_table_and_a_picture(tmp_path, capsys):
