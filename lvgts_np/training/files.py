@@ -158,8 +158,8 @@ def load_arrays(path, limit, only=None):
     """
     groups = {}
     try:
-        # Opened here, as np.load leaves a damaged file open.
-        with open_regular(path) as file, np.load(file, allow_pickle=False) as named:
+        # Opened here, as NumPy leaves a damaged file open; np.load also takes one array of any size.
+        with open_regular(path) as file, np.lib.npyio.NpzFile(file) as named:
             chosen = {key: key.split("/") for key in named}
             chosen = {key: x for key, x in chosen.items() if only is None or x[0] in only}
             if sum(named.zip.getinfo(f"{key}.npy").file_size for key in chosen) > limit:
