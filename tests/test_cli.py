@@ -17,7 +17,7 @@ import pytest
 from lvgts_np import experiments
 from lvgts_np.cli import COMMANDS, OPTIONS, main
 from lvgts_np.experiments import studies
-from lvgts_np.training import checkpoint, interrupts
+from lvgts_np.training import checkpoint
 from lvgts_np.training.config import (
     ALGOS,
     FIELDS,
