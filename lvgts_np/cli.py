@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from lvgts_np.tasks import BoundsError
 from lvgts_np.training import config as configs
 from lvgts_np.training import interrupts, streams
 from lvgts_np.training.config import (
@@ -52,7 +53,7 @@ def answer(argv, last):
         return say("interrupted", 130)
     except MemoryError as error:
         return say(f"out of memory: {error or 'this run is too large'}", 1)
-    except (OSError, ArithmeticError, configs.ParityError) as error:
+    except (OSError, BoundsError, configs.ParityError) as error:
         return say(error, 1)
 
 
