@@ -158,7 +158,7 @@ def load_arrays(path, limit, only=None):
     """
     groups = {}
     try:
-        # Opened here, as NumPy leaves a damaged file open; np.load also takes one array of any size.
+        # np.load leaves a damaged file open, and takes one array of any size.
         with open_regular(path) as file, np.lib.npyio.NpzFile(file) as named:
             chosen = {key: key.split("/") for key in named}
             chosen = {key: x for key, x in chosen.items() if only is None or x[0] in only}
