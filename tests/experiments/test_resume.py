@@ -323,13 +323,13 @@ DAMAGES = {
     "nothing counted": (
         rewrite(lambda groups: groups["rest"].update(json=np.array("{}"))), "KeyError",
     ),
-    "no logs": (rewrite(lambda groups: groups.pop("logs")), "logs are []"),
-    "no timing": (logs(**{"timing.csv": None}), "logs are ['log.csv']"),
-    "another file": (logs(**{"config.json": np.zeros(3, np.uint8)}), "logs are ['config.json', "),
+    "no logs": (rewrite(lambda groups: groups.pop("logs")), "it holds the logs []"),
+    "no timing": (logs(**{"timing.csv": None}), "it holds the logs ['log.csv']"),
+    "another file": (logs(**{"config.json": np.zeros(3, np.uint8)}), "it holds the logs ['config.json', "),
     "a file elsewhere": (logs(**{"../x": np.zeros(3, np.uint8)}), "too many values"),
-    "a number": (logs(**{"log.csv": np.array(7)}), "or no bytes"),
+    "a number": (logs(**{"log.csv": np.array(7)}), "its log.csv has other columns"),
     "no text": (logs(**{"log.csv": np.array([255], np.uint8)}), "can't decode byte"),
-    "no table": (logs(**{"log.csv": np.frombuffer(b"a,b\n1\n", np.uint8)}), "has not 2 cells"),
+    "no table": (logs(**{"log.csv": np.frombuffer(b"a,b\n1\n", np.uint8)}), "its log.csv has other columns"),
 }  # fmt: skip
 
 
@@ -460,8 +460,7 @@ def test_a_complete_run_without_its_checkpoint_or_with_another_config_is_refused
 def test_a_wrong_bound_that_a_run_wrote_is_not_believed(tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         right = bounds(make_task(tiny()))
-        for module in (batches, run_directory):
-            patch.setattr(module, "bounds", lambda task: right | {"myopic_return": 0.135})
+        patch.setattr(run_directory, "bounds", lambda task: right | {"myopic_return": 0.135})
         train(tiny(), tmp_path)
     found = refused(tmp_path, capsys, "--resume")
     assert "summary.json: myopic_return is 0.135, not " in found
