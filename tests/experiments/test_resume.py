@@ -325,11 +325,11 @@ DAMAGES = {
     ),
     "no logs": (rewrite(lambda groups: groups.pop("logs")), "it holds the logs []"),
     "no timing": (logs(**{"timing.csv": None}), "it holds the logs ['log.csv']"),
-    "another file": (logs(**{"config.json": np.zeros(3, np.uint8)}), "it holds the logs ['config.json', "),
+    "another file": (logs(**{"config.json": np.zeros(3, np.uint8)}), "the logs ['config.json'"),
     "a file elsewhere": (logs(**{"../x": np.zeros(3, np.uint8)}), "too many values"),
-    "a number": (logs(**{"log.csv": np.array(7)}), "its log.csv has other columns"),
+    "a number": (logs(**{"log.csv": np.array(7)}), "has other columns"),
     "no text": (logs(**{"log.csv": np.array([255], np.uint8)}), "can't decode byte"),
-    "no table": (logs(**{"log.csv": np.frombuffer(b"a,b\n1\n", np.uint8)}), "its log.csv has other columns"),
+    "no table": (logs(**{"log.csv": np.frombuffer(b"a,b\n1\n", "u1")}), "has other columns"),
 }  # fmt: skip
 
 
