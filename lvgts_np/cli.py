@@ -229,6 +229,9 @@ class Parser(argparse.ArgumentParser):
             if name.removeprefix("--") not in command.varies:
                 self.add_argument(name, help=text, **how)
 
+    def print_help(self, file=None):
+        streams.put(self.format_help().rstrip("\n"))
+
     def error(self, message):
         raise ConfigError(f"{message.removeprefix('argument ')}; see {PROG} --help")
 

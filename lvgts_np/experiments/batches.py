@@ -8,12 +8,20 @@ import numpy as np
 
 from lvgts_np.experiments import compass
 from lvgts_np.experiments.diagnostics import TABLES, write_diagnostics
-from lvgts_np.experiments.run_directory import PREVIOUS, clear, locked, look, resumable
+from lvgts_np.experiments.run_directory import (
+    BESIDE,
+    LOG,
+    PREVIOUS,
+    bounds_of,
+    clear,
+    locked,
+    log_headers,
+    look,
+    resumable,
+)
 from lvgts_np.experiments.versions import record, versions
-from lvgts_np.tasks.bounds import bounds
 from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.arithmetic import isolated
-from lvgts_np.training.checkpoint import LOGS
 from lvgts_np.training.files import (
     MAX_TABLE,
     Log,
@@ -28,13 +36,8 @@ from lvgts_np.training.files import (
 )  # fmt: skip
 from lvgts_np.training.metrics import attention_share
 from lvgts_np.training.streams import note
-from lvgts_np.training.trainer import LOSSES, Trainer
+from lvgts_np.training.trainer import Trainer
 
-LOG = (
-    "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
-    "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
-)  # fmt: skip
-BESIDE = ("credit_ratio", "credit_sign")
 FINALS = ("attention_remember", "credit_early", "credit_recall", *BESIDE)
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
@@ -105,8 +108,8 @@ def begin(config, paths, seeds):
         note_versions(trainer, paths)
     else:
         trainer = Trainer(config, seeds)
-        headers = map(as_csv, (columns(config), ("iteration", *trainer.seconds), compass.HEADER))
-        states = [{"logs": dict(zip(LOGS, headers, strict=True))}] * len(paths)
+        empty = {name: as_csv(x) for name, x in log_headers(config, trainer.seconds).items()}
+        states = [{"logs": empty}] * len(paths)
         for path in paths:
             config_file.save(config, path / "config.json")
             write_json(path / "versions.json", versions(), synced=True)
@@ -128,18 +131,14 @@ def note_versions(trainer, paths):
             note(f"{what} {trainer.iteration} with {words}; numbers may differ")
 
 
-def columns(config):
-    """Columns of log.csv; those of the true credit are as many as the actions that it has."""
-    credit = [f"{kind}_credit_{i}" for kind in ("true", "modelled") for i in range(config.t1 - 1)]
-    return (*LOG, *credit, *BESIDE)
-
-
 def log(trainer, paths, logs):
     """Evaluate; of every seed that is not frozen a row in its logs, and a checkpoint."""
     row = trainer.evaluate()
     for s, path in enumerate(paths):
         if s not in trainer.frozen:
-            logs[s]["log.csv"].append([row[name][s] for name in columns(trainer.config)])
+            logs[s]["log.csv"].append(
+                [row[name][s] for name in log_headers(trainer.config, ())["log.csv"]]
+            )
             logs[s]["timing.csv"].append((trainer.iteration, *trainer.seconds.values()))
             save(path, checkpoint.state_of(trainer, s), logs[s])
 
@@ -171,8 +170,8 @@ def finish(trainer, paths, logs, start):
             sync(path / name)
             digests[name] = digest_of(read_bytes(path / name, MAX_TABLE))
         save(path, states[s], logs[s], **digests)
+        (path / PREVIOUS).unlink(missing_ok=True)  # now, as nobody looks for it after a summary
         write_json(path / "summary.json", result, synced=True)
-        (path / PREVIOUS).unlink(missing_ok=True)
 
 
 def summary(trainer, s, tables):
@@ -180,7 +179,7 @@ def summary(trainer, s, tables):
 
     tables are the columns of its logs by file name.
     """
-    config, task, rows = trainer.config, trainer.task, tables["log.csv"]
+    config, rows = trainer.config, tables["log.csv"]
     last = max(1, round(FINAL * len(rows.get("iteration", ()))))
     final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in (*LOG, *BESIDE)}
     return {
@@ -190,7 +189,7 @@ def summary(trainer, s, tables):
         "episodes": trainer.iteration * config.episodes_per_iteration,
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
-        **bounds(task),
+        **bounds_of(config),
         **{name: final[name] for name in FINALS},
         "attention_untrained": untrained_attention(config, trainer.seeds[s]),
         **compass.agreement(config, tables["compass.csv"]),
