@@ -12,16 +12,7 @@ from typing import NamedTuple
 
 from lvgts_np.training import config as configs
 from lvgts_np.training import interrupts, streams
-from lvgts_np.training.config import (
-    ALGOS,
-    FIELDS,
-    HELP,
-    TASKS,
-    THREADS,
-    Config,
-    ConfigError,
-    did_you_mean,
-)  # fmt: skip
+from lvgts_np.training.config import FIELDS, HELP, TASKS, THREADS, Config, ConfigError, did_you_mean
 
 PROG = "run.py"
 
@@ -102,22 +93,24 @@ def figure2(config, seeds, out, modes):
     """Train every task with both algorithms; writes DIR/figure2/report.html. [Fig. 2]"""
     from lvgts_np.experiments.studies import figure2
 
-    conditions = [config.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
-    code = print_rows(figure2.train(conditions, seeds, out, **modes), "")
-    return end_study(code, figure2.report(conditions, seeds, out), out / "figure2" / "report.html")
+    page = out / "figure2" / "report.html"
+    return run_study(figure2, config, seeds, page, modes, "report not written")
 
 
 def lags(config, seeds, out, modes):
     """Train dummy_amt with longer and longer distractors; writes DIR/horizon. [§4.1]"""
     from lvgts_np.experiments.studies import lags
 
-    config = config.replace(task=lags.TASK)
-    code = print_rows(lags.train(config, seeds, out, **modes), "lag ")
-    return end_study(code, lags.report(config, seeds, out), out / "horizon" / "horizon.png")
+    page = out / "horizon" / "horizon.png"
+    return run_study(lags, config, seeds, page, modes, "sweep not drawn", "lag ")
 
 
-def print_rows(rows, prefix):
-    """A line on stdout for each condition of a study; the exit code."""
+def run_study(study, config, seeds, page, modes, fault, prefix=""):
+    """Train and report; a line on stdout for each condition and for the page; the exit code."""
+    from lvgts_np.experiments.studies.training import report_study, train_study
+
+    conditions = study.conditions(config, page.parents[1])
+    rows = train_study(conditions, seeds, page.parent, **modes)
     for row in rows:
         streams.put(
             f"{prefix}{row[0]} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
@@ -125,14 +118,11 @@ def print_rows(rows, prefix):
             f"attention on the remember phase {row.attention_remember:.2f}"
         )
     frozen = sum(row.frozen for row in rows)
-    return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
-
-
-def end_study(code, written, path):
-    """A line on stdout for the study's page, where it could be written; the exit code."""
-    if written:
-        streams.put(f"-> {path}")
-    return code if written else 1
+    code = say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
+    if not report_study(conditions, seeds, page.parent, study.report, fault):
+        return 1
+    streams.put(f"-> {page}")
+    return code
 
 
 def check(argv):
