@@ -6,13 +6,13 @@ LONG the model learns from half the mini-batch, or the longest lag would take mo
 """
 
 import itertools
+from operator import itemgetter
 
-from lvgts_np.experiments.plots.paper_plots import plot_lags, save_both
+from lvgts_np.experiments.plots.paper_plots import plot_lags, round_trip, save_both
 from lvgts_np.experiments.plots.style import BOUNDS
 from lvgts_np.experiments.studies.statistics import interval
 from lvgts_np.experiments.studies.summary import final_returns, run_summaries, summarise
 from lvgts_np.training.config import ALGOS
-from lvgts_np.training.files import read_table, write_table
 
 TASK = "dummy_amt"
 LAGS = (10, 30, 100, 300)
@@ -33,11 +33,6 @@ def conditions(config, out):
     return found
 
 
-def report(study, directory):
-    """Draw the sweep {(lag, algo): [Seed, ...]}."""
-    draw({condition: run_summaries(study, condition) for condition in study}, directory)
-
-
 def at_lag(base, lag):
     """Config with this lag and as many recall steps as before. [§4.2]"""
     t2 = lag + base.t1 - 2
@@ -45,19 +40,16 @@ def at_lag(base, lag):
     return base.replace(t2=t2, T=t2 + base.T - base.t2, model_batch=batch)
 
 
-def draw(found, directory):
-    """Write horizon.csv and runs.csv, and from these alone the picture.
-
-    found are the runs {(lag, algo): {seed: summary}}.
-    """
-    summaries, means, finals = [summarise(*item) for item in found.items()], [], []
-    for s, by_seed in zip(summaries, found.values(), strict=True):
+def report(study, directory):
+    """Write horizon.csv and runs.csv of {(lag, algo): [Seed, ...]}, and from these the picture."""
+    means, finals = [], []
+    for lag, algo in study:
+        by_seed = run_summaries(study, (lag, algo))
+        mean = summarise((lag, algo), by_seed)._asdict()
         low, high = interval(final_returns(by_seed.values()))
-        means.append(s._asdict() | {"lag": s.task, "low": low, "high": high})
+        means.append(mean | {"lag": lag, "low": low, "high": high})
         for run in by_seed.values():
-            finals.append(run | {"lag": s.task, "final_return": run["final_eval_return_recall"]})
-    tables = []
-    for name, header, rows in (("horizon.csv", MEANS, means), ("runs.csv", RUNS, finals)):
-        write_table(directory / name, header, [[row[key] for key in header] for row in rows])
-        tables.append(read_table(directory / name))
-    save_both(lambda: plot_lags(*tables), directory / "horizon")
+            finals.append(run | {"lag": lag, "final_return": run["final_eval_return_recall"]})
+    means = round_trip(directory / "horizon.csv", MEANS, map(itemgetter(*MEANS), means))
+    finals = round_trip(directory / "runs.csv", RUNS, map(itemgetter(*RUNS), finals))
+    save_both(lambda: plot_lags(means, finals), directory / "horizon")
