@@ -133,8 +133,7 @@ def plot_figure2(returns, attention, finals):
         Line2D([], [], ls=":", lw=0.9, label="one run that the rule drops", **black),
         Patch(**style.FRAME, label="a step of the recall phase"),
     ]
-    columns = {"ncols": len(tasks) + 1, "frameon": False}
-    figure.legend(handles=handles, loc="outside lower center", **columns)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(tasks) + 1, frameon=False)
     return figure
 
 
@@ -232,8 +231,7 @@ def plot_lags(means, finals):
     bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
     bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
     bottom.minorticks_off()
-    place = {"loc": "outside lower center", "ncols": 3, "frameon": False}
-    figure.legend(handles=[*handles, BAND], **place)
+    figure.legend(handles=[*handles, BAND], loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
