@@ -127,7 +127,7 @@ def run_study(study, config, seeds, page, modes, fault, prefix=""):
 
 def check(argv):
     """Hold each equation's three forms against each other, now; or show one (check Eq.3)."""
-    parser = Parser(None, prog=f"{PROG} check", description=check.__doc__)
+    parser = Parser(prog=f"{PROG} check", description=check.__doc__)
     parser.add_argument("equation", nargs="?", help="Eq.3, Alg.1, 'Alg.2 l.5', read_adjoint, ...")
     parser.add_argument("--html", metavar="FILE", help="write the annotated paper as one page")
     args, tests = parser.parse_args(argv), Path(__file__).parents[1] / "tests"
@@ -195,19 +195,19 @@ OPTIONS = {
 class Parser(argparse.ArgumentParser):
     """argparse with the options and fields that a command that trains does not set itself."""
 
-    def __init__(self, command=COMMANDS["train"], **texts):
-        if command is not None:
-            texts |= {"usage": "%(prog)s [options]", "description": command.run.__doc__}
-            texts |= {"epilog": fields_help(command)}
+    def __init__(self, command=None, **texts):
         super().__init__(
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # --seed 3 is not --seeds 3
             **texts,
         )
-        self.set_defaults(command=command)
-        for name, (text, how) in OPTIONS.items() if command is not None else ():
-            if name.removeprefix("--") not in command.varies:
-                self.add_argument(name, help=text, **how)
+        if command is not None:
+            self.usage, self.description = "%(prog)s [options]", command.run.__doc__
+            self.epilog = fields_help(command)
+            self.set_defaults(command=command)
+            for name, (text, how) in OPTIONS.items():
+                if name.removeprefix("--") not in command.varies:
+                    self.add_argument(name, help=text, **how)
 
     def error(self, message):
         raise ConfigError(f"{message.removeprefix('argument ')}; see {PROG} --help")
@@ -227,14 +227,14 @@ def fields_help(command):
 
 def parse_arguments(argv):
     """argparse's namespace; ConfigError for what is no option and no sub-command."""
-    parser = Parser(prog=f"{PROG} [{' | '.join(COMMANDS)} | check]")
+    parser = Parser(COMMANDS["train"], prog=f"{PROG} [{' | '.join(COMMANDS)} | check]")
     commands = parser.add_subparsers(prog=PROG, title="commands", metavar="COMMAND", dest="name")
     for name, command in COMMANDS.items():
         text, aliases = command.run.__doc__, command.aliases
         commands.add_parser(name, command=command, help=text, aliases=aliases)
-    commands.add_parser("check", command=None, help=check.__doc__)
+    commands.add_parser("check", help=check.__doc__)
     # A sub-command may stand anywhere: it is among what the options leave over.
-    args, words = Parser(add_help=False).parse_known_args(argv)
+    args, words = Parser(COMMANDS["train"], add_help=False).parse_known_args(argv)
     helps = [word for word in words if word in ("-h", "--help")]
     names = [word for word in words if word not in helps]
     for word in names:
