@@ -17,6 +17,7 @@ import pytest
 from lvgts_np import experiments
 from lvgts_np.cli import COMMANDS, OPTIONS, main
 from lvgts_np.experiments.studies import training
+from lvgts_np.tasks import BoundsError
 from lvgts_np.training import checkpoint
 from lvgts_np.training.config import (
     ALGOS,
@@ -396,7 +397,7 @@ def test_a_frozen_seed_fails_after_the_others_results(runs, capfd):
     ("error", "code", "answer"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (ArithmeticError("the Sobol points are wrong"), 1, "points are wrong"),
+        (BoundsError("the Sobol points are wrong"), 1, "points are wrong"),
         (MemoryError("Unable to allocate 8 TiB"), 1, "out of memory: Unable to allocate 8 TiB"),
         (MemoryError(), 1, "out of memory"),
         (OSError(28, "No space left on device", "log.csv"), 1, "No space left on device"),
