@@ -157,8 +157,8 @@ def finish(trainer, paths, logs, start):
             sync(path / name)
             digests[name] = digest_of(read_bytes(path / name, MAX_TABLE))
         save(path, states[s], logs[s], **digests)
+        (path / PREVIOUS).unlink(missing_ok=True)  # now, as nobody looks for it after a summary
         write_json(path / "summary.json", result, synced=True)
-        (path / PREVIOUS).unlink(missing_ok=True)
 
 
 def summary(trainer, s, rows):
