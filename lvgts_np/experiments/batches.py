@@ -7,9 +7,15 @@ import time
 import numpy as np
 
 from lvgts_np.experiments.diagnostics import TABLES, write_diagnostics
-from lvgts_np.experiments.run_directory import PREVIOUS, clear, locked, look, resumable
+from lvgts_np.experiments.run_directory import (
+    PREVIOUS,
+    bounds_of,
+    clear,
+    locked,
+    look,
+    resumable,
+)
 from lvgts_np.experiments.versions import record, versions
-from lvgts_np.tasks.bounds import bounds
 from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.checkpoint import LOGS
@@ -166,7 +172,7 @@ def summary(trainer, s, rows):
 
     rows are the columns of its log.
     """
-    config, task = trainer.config, trainer.task
+    config = trainer.config
     last = max(1, round(FINAL * len(rows.get("iteration", ()))))
     final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in LOG}
     return {
@@ -176,7 +182,7 @@ def summary(trainer, s, rows):
         "episodes": trainer.iteration * config.episodes_per_iteration,
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
-        **bounds(task),
+        **bounds_of(config),
         **{name: final[name] for name in ("attention_remember", "credit_early", "credit_recall")},
         "frozen": trainer.frozen.get(s),
     }

@@ -5,10 +5,12 @@ import os
 import shutil
 from pathlib import Path
 
+from scipy.stats import qmc
+
 from lvgts_np.experiments.diagnostics import TABLES
 from lvgts_np.experiments.run_data import read_complete
 from lvgts_np.tasks.bounds import bounds
-from lvgts_np.training import checkpoint, config_file
+from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.agent import make_task
 from lvgts_np.training.checkpoint import LOGS
 from lvgts_np.training.config import FIELDS, ConfigError, expanded
@@ -73,12 +75,20 @@ def saved(config, seed, path):
 
 def with_right_bounds(summary, config):
     """The summary; ValueError where a bound in it is not what it is when computed again."""
-    now = bounds(make_task(config))
+    now = bounds_of(config)
     close = 1e-3 * (now["max_return"] - now["floor_return"])  # another version's rounding
     for name, value in now.items():
         if not abs(summary[name] - value) <= close:
             raise ValueError(f"summary.json: {name} is {summary[name]}, not {value}")
     return summary
+
+
+def bounds_of(config):
+    """Bounds of a Config's task, see `tasks.bounds`."""
+    # SciPy fills its tables at the first use. It swallows an interrupt of that, with a traceback.
+    with interrupts.blocked():
+        qmc.Sobol(1, scramble=False)
+    return bounds(make_task(config))
 
 
 def resumable(config, seed, path):
