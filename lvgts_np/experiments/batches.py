@@ -8,6 +8,7 @@ import numpy as np
 
 from lvgts_np.experiments.diagnostics import TABLES, write_diagnostics
 from lvgts_np.experiments.run_directory import (
+    LOG,
     PREVIOUS,
     bounds_of,
     clear,
@@ -32,12 +33,8 @@ from lvgts_np.training.files import (
     write_json,
 )  # fmt: skip
 from lvgts_np.training.streams import note
-from lvgts_np.training.trainer import LOSSES, Trainer
+from lvgts_np.training.trainer import Trainer
 
-LOG = (
-    "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
-    "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
-)  # fmt: skip
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 

@@ -1,10 +1,12 @@
 """Run directory of a seed: the files that a run leaves in it, and whether a run may use it."""
 
 import contextlib
+import csv
 import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 from scipy.stats import qmc
 
 from lvgts_np.experiments.diagnostics import TABLES
@@ -14,7 +16,8 @@ from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.agent import make_task
 from lvgts_np.training.checkpoint import LOGS
 from lvgts_np.training.config import FIELDS, ConfigError, expanded
-from lvgts_np.training.files import sweep, temporary
+from lvgts_np.training.files import arrays, as_csv, sweep, temporary
+from lvgts_np.training.trainer import LOSSES
 
 try:
     import fcntl
@@ -22,6 +25,11 @@ except ImportError:  # on Windows
     fcntl = None
 
 FILES = ("config.json", "versions.json", *LOGS, "checkpoint.npz", *TABLES, "summary.json")
+LOG = (
+    "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
+    "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
+)  # fmt: skip
+MAX_ROW = 1_000  # bytes of a row of a log
 PREVIOUS = ".previous.checkpoint.npz"  # while a seed learns, the last but one
 
 
@@ -100,12 +108,31 @@ def resumable(config, seed, path):
     for file in (path / "checkpoint.npz", path / PREVIOUS):
         try:
             if file.is_file():
-                return checkpoint.read(file, config, seed)
-        except (ValueError, OSError) as error:
+                state = checkpoint.read(file, config, seed)
+                check_logs(state.get("logs", {}), checkpoint.rest_of(state), config)
+                return state
+        except (ValueError, OSError, csv.Error) as error:
             fault = fault or f"{file} is damaged ({error}): delete it and seed {seed} starts again"
     if fault:
         raise OutputError(fault)
     return None
+
+
+def check_logs(logs, rest, config):
+    """ValueError unless a checkpoint's logs are tables with the rows that its run had to write."""
+    n = rest["iteration"]
+    due = [i for i in range(1, n + 1) if i % config.eval_every == 0 or i == config.iterations]
+    if sorted(logs) != sorted(LOGS):
+        raise ValueError(f"it holds the logs {sorted(logs)}")
+    for name, header in zip(LOGS, (LOG, ("iteration", *rest["seconds"])), strict=True):
+        content, text = logs[name], ""
+        if content.dtype == np.uint8 and content.size <= MAX_ROW * (len(due) + 1):
+            text = content.tobytes().decode()
+        rows = arrays(text).get("iteration", np.zeros(0)).tolist()
+        # A seed that froze has none for its last iterations.
+        right = rows == due[: len(rows) if rest["frozen"] else None]
+        if not right or not text.startswith(as_csv(header).decode()):
+            raise ValueError(f"its {name} has other rows or columns than its run wrote")
 
 
 def check_writable(path):
