@@ -4,23 +4,15 @@ import io
 import json
 import os
 import shutil
+import warnings
 import zipfile
 
 import numpy as np
 
 from faults import harness
 from faults.harness import (
-    COMMANDS,
-    Fault,
-    answered,
-    command,
-    copied,
-    reference,
-    references,
-    same,
-    tree,
-    unchanged,
-)
+    COMMANDS, Fault, about, answered, command, copied, reference, references, same, tree, unchanged,
+)  # fmt: skip
 from faults.kills import on_writes
 from lvgts_np import Agent, ConfigError
 
@@ -75,9 +67,7 @@ def cut_lines(draw, x, y):
 
 
 def grow(draw, x, y):
-    return x + draw.choice(
-        (b"\n", b"0", b"\0" * 512, b"1,2,3\n", x, x[-40:], b"}\n", os.urandom(64))
-    )
+    return x + draw.choice((b"\n", b"0", b"\0" * 512, b"1,2,3\n", x, x[-40:], b"}\n"))
 
 
 def middle(draw, x, y):
@@ -91,12 +81,8 @@ def line(draw, x, y):
     lines = x.splitlines(keepends=True)
     a, b = draw.randrange(len(lines)), draw.randrange(len(lines))
     how = draw.choice(("missing", "twice", "exchanged"))
-    if how == "missing":
-        del lines[a]
-    elif how == "twice":
-        lines.insert(b, lines[a])
-    else:
-        lines[a], lines[b] = lines[b], lines[a]
+    lines[a], lines[b] = (lines[b], lines[a]) if how == "exchanged" else (lines[a], lines[b])
+    lines[a : a + 1] *= {"missing": 0, "twice": 2}.get(how, 1)
     return b"".join(lines)
 
 
@@ -163,23 +149,8 @@ def json_values(draw, x, y):
     elif how == 2 and isinstance(value, (int, float)):
         fields[name] = value + draw.choice((1, -1, 0.5, 1e-12, 1e12))
     else:
-        odd = (
-            None,
-            True,
-            False,
-            -1,
-            0,
-            1e308,
-            10**400,
-            float("nan"),
-            "",
-            "x",
-            "1",
-            [],
-            {},
-            [value],
-        )
-        fields[name] = draw.choice([*odd, str(value)])
+        odd = (None, True, False, -1, 0, 1e308, 10**400, float("nan"), "", "x", "1", [], {})
+        fields[name] = draw.choice((*odd, [value], str(value)))
     return json.dumps(fields, indent=draw.choice((None, 1, 2))).encode()
 
 
@@ -238,21 +209,21 @@ ARRAYS = {  # of an array and another run's: what stands in its place, None for 
 def member(draw, x, y):
     """Members of a checkpoint in another order, doubled, or with a comment: a zip file still."""
     out, how = io.BytesIO(), draw.choice(("order", "twice", "comment", "folder"))
-    with zipfile.ZipFile(io.BytesIO(x)) as old, zipfile.ZipFile(out, "w") as new:
-        infos = old.infolist()
-        if how == "order":
-            draw.shuffle(infos)
-        for info in infos:
-            new.writestr(info, old.read(info))
-        if how == "folder":
-            new.writestr("phi/", b"")
-        if how == "comment":
-            new.comment = b"x" * draw.randrange(1, 60_000)
-        if how == "twice":
-            import warnings
-
-            with warnings.catch_warnings(action="ignore"):
-                new.writestr(infos[0].filename, old.read(draw.choice(infos)))
+    with zipfile.ZipFile(io.BytesIO(x)) as old:
+        found = [(name, old.read(name)) for name in old.namelist()]
+    if how == "order":
+        draw.shuffle(found)
+    elif how == "twice":
+        found.append((found[0][0], draw.choice(found)[1]))
+    elif how == "folder":
+        found.append(("phi/", b""))
+    with (
+        warnings.catch_warnings(action="ignore"),  # of a name that is there twice
+        zipfile.ZipFile(out, "w") as new,
+    ):
+        new.comment = b"x" * (draw.randrange(1, 60_000) if how == "comment" else 0)
+        for name, content in found:
+            new.writestr(name, content)
     return out.getvalue(), how
 
 
@@ -264,7 +235,7 @@ BY_SUFFIX = {
     ".npz": (*OF_BYTES, arrays, arrays, arrays, arrays, arrays, arrays, member),
 }
 # What another file in its place can be: not even bytes.
-PLACES = ("missing", "folder", "link", "dangling", "loop", "fifo", "unreadable name")
+PLACES = ("missing", "folder", "link", "dangling", "loop", "fifo")
 
 
 def damage(draw, path, others):
@@ -272,15 +243,13 @@ def damage(draw, path, others):
     if draw.random() < 0.06:
         how = draw.choice(PLACES)
         path.unlink()
+        links = {"link": draw.choice(others), "dangling": "nowhere", "loop": path.name}
         if how == "folder":
             path.mkdir()
-        elif how in ("link", "dangling", "loop"):
-            to = {"link": draw.choice(others), "dangling": "nowhere", "loop": path.name}
-            path.symlink_to(to[how])
         elif how == "fifo":
             os.mkfifo(path)
-        elif how == "unreadable name":
-            path.with_name(f"{path.name}.bak").write_bytes(b"x")
+        elif how in links:
+            path.symlink_to(links[how])
         return how
     x, kin = path.read_bytes(), [other for other in others if other.suffix == path.suffix]
     how = draw.choice(BY_SUFFIX[path.suffix])
@@ -306,10 +275,8 @@ def read_back(draw, number, place):
     how = damage(draw, path, [p for p in others if p.suffix in BY_SUFFIX])
     if how is None:
         return False
-    try:
+    with about(f"{path.relative_to(out)}, {how}, {complete = }"):
         judge(draw, path, out, complete, how in FORGED)
-    except Fault as fault:
-        raise Fault(f"{path.relative_to(out)}, {how}, {complete = }: {fault}") from None
     return True
 
 
@@ -330,12 +297,11 @@ def judge(draw, path, out, complete, forged):
                 unchanged(kept, other, "a complete seed")
             same(reference("train"), out)
     elif ended.code == 0 and not forged:
-        besides = (f"{path.name}.bak", PREVIOUS, *(["checkpoint.npz"] if complete else []))
-        same(reference("train"), out, besides)
+        same(reference("train"), out, ["checkpoint.npz"] if complete else [])
     elif complete and not numbers_equal(out):
         raise Fault(f"{ended}, and numbers beside the run directories that are not its")
     if path.suffix == ".npz" or draw.random() < 0.1:
-        load(path.parent, forged)
+        load(path.parent, forged or not complete)
 
 
 def numbers_equal(out):
@@ -345,10 +311,9 @@ def numbers_equal(out):
     return all(path.read_bytes() == (right / path.name).read_bytes() for path in there)
 
 
-def load(path, forged):
-    """Fault unless Agent.load gives the agent of the reference, or says why not."""
+def load(path, other):
+    """Fault unless Agent.load gives the agent of the reference (`other`: any), or says why not."""
     right = Agent.load(reference("train") / path.relative_to(path.parents[2]))
-    cut = not (path / "summary.json").exists()  # it has not learned all
 
     def work():
         try:
@@ -359,7 +324,7 @@ def load(path, forged):
             pairs = ((right.phi, agent.phi), (right.theta, agent.theta))
             equal = all(np.array_equal(a[name], b[name]) for a, b in pairs for name in a)
             settings = [(x.k, x.rule, x.a_max) for x in (right, agent)]
-            print(settings[0] != settings[1] or not (equal or forged or cut))
+            print(settings[0] != settings[1] or not (equal or other))
         return 0
 
     ended = harness.forked(work)
@@ -376,15 +341,12 @@ def in_a_study(draw, number, place):
     how = damage(draw, path, [p for p in reference(name).rglob("*") if p.suffix in BY_SUFFIX])
     if how is None:
         return False
-    try:
-        before = tree(out)
+    before = tree(out)
+    with about(f"{name}: {path.relative_to(out)}, {how}"):
         ended = command([*COMMANDS[name], "--out", out, "--resume"])
         answered(ended, lines=9, names=(path, path.parent))
         if ended.code == 2:
             unchanged(before, out, "exit 2")
-        elif ended.code == 0:
-            # What a complete run resumes from is read by nobody but Agent.load.
-            same(reference(name), out, besides=(f"{path.name}.bak", "checkpoint.npz"))
-    except Fault as fault:
-        raise Fault(f"{name}: {path.relative_to(out)}, {how}: {fault}") from None
+        elif ended.code == 0:  # nobody but Agent.load needs all of a complete run's checkpoint
+            same(reference(name), out, besides=("checkpoint.npz",))
     return True

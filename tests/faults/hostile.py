@@ -13,7 +13,9 @@ import numpy as np
 
 from faults import harness
 from faults.damage import FIRST, PREVIOUS, cut_off, load
-from faults.harness import COMMANDS, Fault, answered, command, copied, reference, tree, unchanged
+from faults.harness import (
+    COMMANDS, Fault, about, answered, command, copied, reference, tree, unchanged,
+)  # fmt: skip
 
 MEMORY = 600 * 2**20  # bytes that reading a hostile file may take
 LINKED = (
@@ -96,20 +98,33 @@ def in_checkpoint(path, victim):
     """Cases: what is done to the checkpoint of a run that was cut off, by name."""
     out = Path(os.path.relpath(victim, path.parent))
     set_rest = functools.partial(rest, path)
-    log = members(path)["digests/log.csv"] if "digests/log.csv" in members(path) else np.array("")
+    text = np.frombuffer(b"1,2,3\n" * 99, np.uint8)
+    log, words = members(path)["logs/log.csv"], members(path)["logs/log.csv"].tobytes()
+    lines = words.splitlines(keepends=True)
+    logs = {
+        "nothing": b"", "the header": lines[0], "a row less": b"".join(lines[:-1]),
+        "a row more": words + lines[-1], "a row twice": b"".join(lines[:2] * 2),
+        "half a row": words[:-9], "another header": words.replace(b"loss", b"gain"),
+        "a column less": b"".join(x.split(b",", 1)[1] for x in lines), "no text": b"\xff" * 99,
+        "words": words.replace(b"1", b"x"), "a long cell": lines[0] + b"1" * 200_000,
+        "CRLF": words.replace(b"\n", b"\r\n"), "quotes": words + b'"', "NUL": words + b"\0",
+    }  # fmt: skip
     cases = {
-        f"logs names {name}": functools.partial(rewrite, path, **{f"logs__{name}": np.array(0)})
+        f"{group} names {name!r:.40}": functools.partial(rewrite, path, **{f"{group}__{name}": x})
+        for group, x in (("logs", text), ("digests", np.array("x" * 64)))
         for name in (
             f"{victim}/file", f"{out}/file", "../seed_1/log.csv", "config.json", "/dev/null", ".",
-            "..", "",
-            "~/x", "log.csv/../config.json", "a\\b", "summary.json", "x" * 300,
-        )  # fmt: skip
+            "..", "", "~/x", "log.csv/../config.json", "a\\b", "summary.json", "x" * 300,
+        )
     } | {
-        f"digests names {name}": functools.partial(rewrite, path, **{f"digests__{name}": log})
-        for name in (f"{out}/file", "../seed_1/log.csv", "x")
+        f"a log that is {name}": functools.partial(
+            rewrite, path, **{"logs__log.csv": np.frombuffer(x, np.uint8)}
+        )
+        for name, x in logs.items()
     } | {
-        f"a length of {x!r}": functools.partial(rewrite, path, **{"logs__log.csv": np.array(x)})
-        for x in (-1, 0, 1, 2**62, 2.5, np.nan, "7", True, [1, 2])
+        f"a log of {x!r:.20}": functools.partial(rewrite, path, **{"logs__log.csv": x})
+        for x in (None, np.array(7), np.array("7"), log.astype(float), log[None], np.zeros(99),
+                  np.full(10**7, 49, np.uint8))
     } | {
         f"shape {shape} of {dtype}": functools.partial(raw, path, npy(shape, dtype))
         for shape, dtype in (
@@ -172,14 +187,8 @@ def in_folder(path, victim):
     for name in (*LINKED, PREVIOUS):
         for to in (victim / "file", "/dev/zero", "/dev/full", victim / "new", victim):
             cases[f"{name} a link to {to}"] = functools.partial(swapped, folder / name, to)
-    for what in (
-        "[" * 200_000,
-        "9" * 10_000,
-        '{"N": 1e999}',
-        '{"__class__": "os.system"}',
-        "NaN",
-        "\0" * 999,
-    ):
+    texts = ("[" * 200_000, "9" * 10_000, '{"N": 1e999}', '{"__class__": "x"}', "NaN", "\0" * 999)
+    for what in texts:
         for name in ("config.json", "versions.json", "summary.json"):
             cases[f"{name} of {what[:30]!r}"] = functools.partial((folder / name).write_text, what)
     cases["config.json a sparse file of 1 TB"] = lambda: os.truncate(folder / "config.json", 2**40)
@@ -187,22 +196,18 @@ def in_folder(path, victim):
     cases["log.csv of nan"] = lambda: (folder / "log.csv").write_text("nan," * 10**6)
     cases["the folder is a link"] = functools.partial(folder_link, folder, victim)
     cases["the condition is a link"] = functools.partial(folder_link, folder.parent, victim)
-    cases["a lock that is a link"] = functools.partial(
-        swapped, folder.parent / ".lock", victim / "file"
-    )
-    cases["a temporary name that is a link"] = functools.partial(
-        swapped, folder / f".log.csv.{os.uname().nodename}.99999999", victim / "file"
-    )
-    cases["a picture that is a link"] = functools.partial(
-        swapped, folder.parent / "attention.png", victim / "file"
-    )
+    passing = folder / f".log.csv.{os.uname().nodename}.99999999"
+    for what in (passing, folder.parent / "attention.png"):
+        name = f"{what.name} is a link"
+        cases[name] = functools.partial(swapped, what, victim / "file")
     return cases
 
 
 def folder_link(folder, victim):
     """The folder lies elsewhere, which is its user's choice: the rest there is left alone."""
-    folder.rename(folder.with_name("moved"))
-    folder.symlink_to("moved")
+    moved = victim.with_name("moved")
+    folder.rename(moved)
+    folder.symlink_to(moved)
 
 
 def cases(path, victim):
@@ -220,27 +225,20 @@ def trial(draw, number, place):
     name = list(found)[number % len(found)]
     found[name]()
     before = tree(victim)
-    try:
+    with about(name):
         start = harness.forked(lambda: 0).peak
-        ended = command([*COMMANDS["train"], "--out", out, "--resume"], limited)
+        words = [*COMMANDS["train"], "--out", out, "--resume"]
+        # A limit, so that what runs away ends as a failure of this trial alone.
+        ended = command(words, lambda: harness.address_space(4 * 2**30))
         answered(ended, lines=2)
         if ended.peak - start > MEMORY:
             raise Fault(f"{(ended.peak - start) / 2**20:.0f} MB were taken")
         unchanged(before, victim, name)
         if ended.code == 0:
-            harness.same(reference("train"), out, besides=("checkpoint.npz", "moved"))
-        load(path.parent, forged=False)
+            harness.same(reference("train"), out, besides=("checkpoint.npz",))
+        load(path.parent, other=True)
         unchanged(before, victim, f"{name}, Agent.load")
-    except Fault as fault:
-        raise Fault(f"{name}: {fault}") from None
     return True
-
-
-def limited():
-    """A limit of memory, so that what runs away ends as a failure of this trial alone."""
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[0])
-    harness.limit(AS=pages * os.sysconf("SC_PAGE_SIZE") + 4 * 2**30)
 
 
 def count():
