@@ -10,9 +10,7 @@ import zipfile
 import numpy as np
 
 from faults import harness
-from faults.harness import (
-    COMMANDS, Fault, about, answered, command, copied, reference, references, same, tree, unchanged,
-)  # fmt: skip
+from faults.harness import COMMANDS, Fault, about, answered, command, copied, reference, unchanged
 from faults.kills import on_writes
 from lvgts_np import Agent, ConfigError
 
@@ -23,7 +21,7 @@ FORGED = {"arrays: negative", "arrays: another run's", "arrays: a number"}
 
 
 def prepare():
-    references("train", "pendulum")
+    harness.references("train", "pendulum")
     cut_off()
 
 
@@ -282,7 +280,7 @@ def read_back(draw, number, place):
 
 def judge(draw, path, out, complete, forged):
     """Fault unless every reader of the damaged file answers rightly."""
-    before = tree(out)
+    before = harness.tree(out)
     words = [*COMMANDS["train"], "--out", out, "--resume"]
     ended = command(words)
     answered(ended, lines=2, names=(path, path.parent))
@@ -291,13 +289,13 @@ def judge(draw, path, out, complete, forged):
         other = path.parents[1] / {"seed_0": "seed_1", "seed_1": "seed_0"}[path.parent.name]
         if draw.random() < 0.2:  # the advice: without the folder its seed starts again
             shutil.rmtree(path.parent)
-            kept = tree(other) if complete else None
+            kept = harness.tree(other) if complete else None
             answered(command(words), codes=(0,), lines=0)
             if kept:
                 unchanged(kept, other, "a complete seed")
-            same(reference("train"), out)
+            harness.same(reference("train"), out)
     elif ended.code == 0 and not forged:
-        same(reference("train"), out, ["checkpoint.npz"] if complete else [])
+        harness.same(reference("train"), out, ["checkpoint.npz"] if complete else [])
     elif complete and not numbers_equal(out):
         raise Fault(f"{ended}, and numbers beside the run directories that are not its")
     if path.suffix == ".npz" or draw.random() < 0.1:
@@ -341,12 +339,12 @@ def in_a_study(draw, number, place):
     how = damage(draw, path, [p for p in reference(name).rglob("*") if p.suffix in BY_SUFFIX])
     if how is None:
         return False
-    before = tree(out)
+    before = harness.tree(out)
     with about(f"{name}: {path.relative_to(out)}, {how}"):
         ended = command([*COMMANDS[name], "--out", out, "--resume"])
         answered(ended, lines=9, names=(path, path.parent))
         if ended.code == 2:
             unchanged(before, out, "exit 2")
         elif ended.code == 0:  # nobody but Agent.load needs all of a complete run's checkpoint
-            same(reference(name), out, besides=("checkpoint.npz",))
+            harness.same(reference(name), out, besides=("checkpoint.npz",))
     return True

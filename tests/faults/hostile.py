@@ -13,15 +13,11 @@ import numpy as np
 
 from faults import harness
 from faults.damage import FIRST, PREVIOUS, cut_off, load
-from faults.harness import (
-    COMMANDS, Fault, about, answered, command, copied, reference, tree, unchanged,
-)  # fmt: skip
+from faults.harness import COMMANDS, Fault, about, answered, command, reference, unchanged
 
 MEMORY = 600 * 2**20  # bytes that reading a hostile file may take
-LINKED = (
-    "log.csv", "timing.csv", "checkpoint.npz", "config.json", "versions.json", "summary.json",
-    "attention.csv", "credit.csv",
-)  # fmt: skip
+LINKED = ("log.csv", "timing.csv", "checkpoint.npz", PREVIOUS, "config.json", "versions.json",
+          "summary.json", "attention.csv", "credit.csv")  # fmt: skip
 BOMB = 3 * 2**30
 
 
@@ -184,7 +180,7 @@ def in_folder(path, victim):
     """Cases: links, devices and texts in the place of other files of a run directory."""
     folder = path.parent
     cases = {}
-    for name in (*LINKED, PREVIOUS):
+    for name in LINKED:
         for to in (victim / "file", "/dev/zero", "/dev/full", victim / "new", victim):
             cases[f"{name} a link to {to}"] = functools.partial(swapped, folder / name, to)
     texts = ("[" * 200_000, "9" * 10_000, '{"N": 1e999}', '{"__class__": "x"}', "NaN", "\0" * 999)
@@ -219,12 +215,12 @@ def trial(draw, number, place):
     victim = place / "victim"
     victim.mkdir()
     (victim / "file").write_text("1,2,3\n" * 99)
-    out = copied(cut_off(), place / "out")
+    out = harness.copied(cut_off(), place / "out")
     path = out / FIRST / "seed_0/checkpoint.npz"
     found = cases(path, victim)
     name = list(found)[number % len(found)]
     found[name]()
-    before = tree(victim)
+    before = harness.tree(victim)
     with about(name):
         start = harness.forked(lambda: 0).peak
         words = [*COMMANDS["train"], "--out", out, "--resume"]
