@@ -185,7 +185,7 @@ def read_bytes(path, limit):
     with open_regular(path) as file:
         if (size := os.fstat(file.fileno()).st_size) > limit:
             raise ValueError(f"{size} bytes, more than the {limit} that it can have")
-        return file.read(limit)
+        return file.read(size)  # Python takes memory for as much as is asked for
 
 
 def read(path, parse, limit=MAX_JSON, known=None):
