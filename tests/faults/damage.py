@@ -50,18 +50,13 @@ def flip(draw, x, y):
 
 def digit(draw, x, y):
     """Another digit in place of one."""
-    places = [n for n, c in enumerate(x) if c in b"0123456789"]
-    at = draw.choice(places)
+    at = draw.choice([n for n, c in enumerate(x) if c in b"0123456789"])
     return x[:at] + str((int(x[at : at + 1]) + draw.randint(1, 9)) % 10).encode() + x[at + 1 :]
 
 
 def cut(draw, x, y):
-    return x[: draw.randrange(len(x))]
-
-
-def cut_lines(draw, x, y):
     lines = x.splitlines(keepends=True)
-    return b"".join(lines[: draw.randrange(len(lines))])
+    return draw.choice((x[: draw.randrange(len(x))], b"".join(lines[: draw.randrange(len(lines))])))
 
 
 def grow(draw, x, y):
@@ -87,14 +82,12 @@ def line(draw, x, y):
 def column(draw, x, y):
     """A column of a table missing, renamed or moved."""
     rows = [row.split(b",") for row in x.splitlines()]
-    at, how = draw.randrange(len(rows[0])), draw.choice(("missing", "renamed", "moved"))
-    if how == "missing":
-        rows = [row[:at] + row[at + 1 :] for row in rows]
-    elif how == "renamed":
-        rows[0][at] = draw.choice((b"", b"x", rows[0][0]))
-    else:
-        rows = [row[at:] + row[:at] for row in rows]
-    return b"\n".join(map(b",".join, rows)) + b"\n"
+    at, names = draw.randrange(len(rows[0])), (b"", b"x", rows[0][0])
+    how = draw.choice((
+        lambda row: row[:at] + row[at + 1 :], lambda row: row[at:] + row[:at],
+        lambda row: [*row[:at], draw.choice(names), *row[at + 1 :]] if row is rows[0] else row,
+    ))  # fmt: skip
+    return b"\n".join(b",".join(how(row)) for row in rows) + b"\n"
 
 
 def cell(draw, x, y):
@@ -106,25 +99,17 @@ def cell(draw, x, y):
     return x[: marks[n] + 1] + word + x[marks[n + 1] :]
 
 
-def line_ends(draw, x, y):
-    return x.replace(b"\n", draw.choice((b"\r\n", b"\r", b"\n\n", b" \n", "\u2028".encode())))
-
-
-def quoted(draw, x, y):
+def rewritten(draw, x, y):
+    """Other line ends, separators, quotes or encoding."""
+    ends = (b"\r\n", b"\r", b"\n\n", b" \n", "\u2028".encode())
     mark = draw.choice((b'"', b"'"))
-    rows = [b",".join(mark + word + mark for word in row.split(b",")) for row in x.splitlines()]
-    return b"\n".join(rows) + b"\n"
-
-
-def separated(draw, x, y):
-    return x.replace(b",", draw.choice((b";", b"\t", b", ", b" ,")))
-
-
-def encoded(draw, x, y):
-    try:
-        return x.decode().encode(draw.choice(("utf-8-sig", "utf-16", "utf-32", "utf-7")))
-    except UnicodeDecodeError:
-        return b"\xef\xbb\xbf" + x
+    quoted = [b",".join(mark + cell + mark for cell in row.split(b",")) for row in x.splitlines()]
+    text = x.decode(errors="replace")
+    return draw.choice((
+        x.replace(b"\n", draw.choice(ends)), b"\n".join(quoted) + b"\n",
+        x.replace(b",", draw.choice((b";", b"\t", b", ", b" ,"))),
+        text.encode(draw.choice(("utf-8-sig", "utf-16", "utf-32", "utf-7"))),
+    ))  # fmt: skip
 
 
 def emptied(draw, x, y):
@@ -226,7 +211,7 @@ def member(draw, x, y):
 
 
 OF_BYTES = (flip, flip, cut, grow, middle, emptied, exchanged)
-OF_TEXT = (digit, digit, cut_lines, line, cell, cell, line_ends, quoted, separated, encoded)
+OF_TEXT = (digit, digit, line, cell, cell, rewritten, rewritten, rewritten, rewritten)
 BY_SUFFIX = {
     ".csv": (*OF_BYTES, *OF_TEXT, column, column),
     ".json": (*OF_BYTES, *OF_TEXT, json_values, json_values, json_values),

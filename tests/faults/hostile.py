@@ -7,7 +7,6 @@ import os
 import pickle
 import struct
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
@@ -212,9 +211,3 @@ def trial(draw, number, place):
         load(path.parent, other=True)
         unchanged(before, victim, f"{name}, Agent.load")
     return True
-
-
-def count():
-    """How many cases there are."""
-    path = cut_off() / FIRST / "seed_0/checkpoint.npz"
-    return len(cases(path, Path("/nowhere")))

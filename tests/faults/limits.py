@@ -98,7 +98,7 @@ def file_size(draw, number, place):
 
 def small_disk(draw, number, place):
     """A disk of a few kilobytes, where one can be mounted; then the rest of the run elsewhere."""
-    kb = draw.choice((4, 16, 40, 80, 120, 160, 240, 4 * draw.randint(1, 80)))
+    kb = draw.choice((4, 120, 228, 232, 240, 260, 300, 4 * draw.randint(57, 120)))
     kept, disk = place / "kept", place / "disk"
     disk.mkdir()
     inside = f'mount -t tmpfs -o size={kb}k none {disk} && {{ "$@"; }}; code=$?'
