@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from lvgts_np.tasks import BoundsError
 from lvgts_np.training import config as configs
 from lvgts_np.training import interrupts, streams
 from lvgts_np.training.config import (
@@ -51,8 +52,8 @@ def answer(argv, last):
     except KeyboardInterrupt:
         return say("interrupted", 130)
     except MemoryError as error:
-        return say(f"out of memory: {str(error) or 'this run is too large'}", 1)
-    except (OSError, ArithmeticError, configs.ParityError) as error:
+        return say(f"out of memory: {error or 'this run is too large'}", 1)
+    except (OSError, BoundsError, configs.ParityError) as error:
         return say(error, 1)
 
 
@@ -218,6 +219,9 @@ class Parser(argparse.ArgumentParser):
         for name, (text, how) in OPTIONS.items() if command is not None else ():
             if name.removeprefix("--") not in command.varies:
                 self.add_argument(name, help=text, **how)
+
+    def print_help(self, file=None):
+        streams.put(self.format_help().rstrip("\n"))
 
     def error(self, message):
         raise ConfigError(f"{message.removeprefix('argument ')}; see {PROG} --help")

@@ -158,8 +158,8 @@ def load_arrays(path, limit, only=None):
     """
     groups = {}
     try:
-        # Opened here, as np.load leaves a damaged file open.
-        with open_regular(path) as file, np.load(file, allow_pickle=False) as named:
+        # np.load leaves a damaged file open, and takes one array of any size.
+        with open_regular(path) as file, np.lib.npyio.NpzFile(file) as named:
             chosen = {key: key.split("/") for key in named}
             chosen = {key: x for key, x in chosen.items() if only is None or x[0] in only}
             if sum(named.zip.getinfo(f"{key}.npy").file_size for key in chosen) > limit:
@@ -185,7 +185,7 @@ def read_bytes(path, limit):
     with open_regular(path) as file:
         if (size := os.fstat(file.fileno()).st_size) > limit:
             raise ValueError(f"{size} bytes, more than the {limit} that it can have")
-        return file.read(size)  # Python takes memory for as much as is asked for
+        return file.read(size)
 
 
 def read(path, parse, limit=MAX_JSON, known=None):
