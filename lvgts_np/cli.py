@@ -43,7 +43,7 @@ def answer(argv, last):
     except KeyboardInterrupt:
         return say("interrupted", 130)
     except MemoryError as error:
-        return say(f"out of memory: {error or 'this run is too large'}", 1)
+        return say(f"out of memory: {str(error) or 'this run is too large'}", 1)
     except (OSError, BoundsError, configs.ParityError) as error:
         return say(error, 1)
 
