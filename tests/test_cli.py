@@ -16,7 +16,8 @@ import pytest
 
 from lvgts_np import experiments
 from lvgts_np.cli import COMMANDS, OPTIONS, main
-from lvgts_np.experiments import studies
+from lvgts_np.experiments.studies import training
+from lvgts_np.tasks import BoundsError
 from lvgts_np.training import checkpoint
 from lvgts_np.training.config import (
     ALGOS,
@@ -396,7 +397,7 @@ def test_a_frozen_seed_fails_after_the_others_results(runs, capfd):
     ("error", "code", "answer"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (ArithmeticError("the Sobol points are wrong"), 1, "points are wrong"),
+        (BoundsError("the Sobol points are wrong"), 1, "points are wrong"),
         (MemoryError("Unable to allocate 8 TiB"), 1, "out of memory: Unable to allocate 8 TiB"),
         (MemoryError(), 1, "out of memory"),
         (OSError(28, "No space left on device", "log.csv"), 1, "No space left on device"),
@@ -588,26 +589,22 @@ def test_help_of_a_study_leaves_out_what_it_sets_and_shows_its_defaults(command,
 @pytest.mark.parametrize(("command", "seeds"), [("figure2", 20), ("lags", 5), ("horizon", 5)])
 def test_what_arrives_at_a_study(command, seeds, monkeypatch):
     calls = []
-
-    def study(config, numbers, out, **modes):
-        calls.append((config, numbers, out, modes))
-        return []
-
-    def report(config, numbers, out):
-        return (config, numbers, out) == calls[0][:3]
-
-    name = "figure2" if command == "figure2" else "lags"
-    fake = types.SimpleNamespace(train=study, report=report, TASK="dummy_amt")
-    monkeypatch.setitem(sys.modules, f"lvgts_np.experiments.studies.{name}", fake)
-    monkeypatch.setattr(studies, name, fake, raising=False)
+    monkeypatch.setattr(
+        training, "train_study", lambda *args, **modes: calls.append((*args, modes)) or []
+    )
+    monkeypatch.setattr(training, "report_study", lambda *_: True)
     assert main(["--set", "N=3", "--out", "there", command, "--no-parity"]) == 0
-    ((configs, numbers, out, modes),) = calls
-    assert (numbers, out) == (range(seeds), Path("there"))
+    ((conditions, numbers, directory, modes),) = calls
+    name = "figure2" if command == "figure2" else "horizon"
+    assert (numbers, directory) == (range(seeds), Path("there") / name)
     assert modes == {"jobs": 1, "force": False, "resume": False, "quiet": False, "parity": False}
+    arrived = dict(conditions.values())
     if command == "figure2":
-        assert configs == [preset(task, algo=a, N=3) for task in TASKS for a in ALGOS]
+        configs = [preset(task, algo=a, N=3) for task in TASKS for a in ALGOS]
+        assert arrived == {Path("there") / c.task / c.algo: c for c in configs}
     else:
-        assert configs == preset("dummy_amt", **LAG_SWEEP, N=3)
+        at_10 = preset("dummy_amt", **LAG_SWEEP, N=3, t2=11, T=16)
+        assert arrived[Path("there/horizon/lag_10/lvgts")] == at_10
 
 
 def program(*arguments, cwd):

@@ -30,10 +30,11 @@ def run_all(work, tasks, executor, watch):
     begun; what has, ends as this executor ends it. ChildProcessError where a worker lacks this
     package.
     """
-    with interrupts.blocked():
-        futures = [executor.submit(work, *task) for task in tasks]
+    futures = []
     try:
         with interrupts.rows():
+            with interrupts.blocked():
+                futures += [executor.submit(work, *task) for task in tasks]
             while wait(futures, SECONDS).not_done:
                 watch()
                 if interrupts.now.waiting:
@@ -106,12 +107,15 @@ def local(jobs):
 def end(executor):
     """Kill the processes of `local`, whose files can bear it, until the executor starts no more."""
     ending = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True})
-    ending.start()
-    while ending.is_alive():
-        ending.join(0.1)
+    while True:
         for process in Child.started:
             if process.is_alive():
                 process.kill()
+        if ending.ident is None:
+            ending.start()
+        ending.join(0.1)
+        if not ending.is_alive():
+            return
 
 
 def end_of_child():

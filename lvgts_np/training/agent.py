@@ -1,5 +1,8 @@
 """Agent that acts, one step at a time. [Alg. 1, lines 4-5]"""
 
+import dataclasses
+import json
+
 import numpy as np
 
 from lvgts_np.paper.attention import append
@@ -30,7 +33,12 @@ class Agent:
         config, path = config_file.load(directory / "config.json"), directory / "checkpoint.npz"
         like = initial_parameters(config, np.random.default_rng(0))
         try:
-            saved = load_arrays(path, MAX_PARAMETERS, like)
+            saved = load_arrays(path, MAX_PARAMETERS, (*like, "rest"))
+            rest = json.loads(str(saved["rest"]["json"]))
+            if rest["config"] != dataclasses.asdict(config):
+                raise ValueError("config.json is of another run")
+            if directory.name.startswith("seed_") and directory.name != f"seed_{rest['seed']}":
+                raise ValueError(f"it is of seed {rest['seed']}")
             for group, params in like.items():
                 due, found = (
                     {name: (x.dtype, x.shape) for name, x in xs.items()}
@@ -38,7 +46,9 @@ class Agent:
                 )
                 if odd := [name for name in due | found if due.get(name) != found.get(name)]:
                     raise ValueError(f"{group}/{odd[0]} is missing, or not as config.json says")
-        except ValueError as error:
+                if not all(np.isfinite(x).all() for x in saved[group].values()):
+                    raise ValueError(f"{group} is not finite")
+        except (ValueError, LookupError, TypeError, RecursionError, MemoryError) as error:
             raise ConfigError(f"{path} holds no agent: {error}") from error
         return cls(saved["phi"], saved["theta"], config.k, config.topk_rule, config.a_max)
 

@@ -4,23 +4,13 @@ import io
 import json
 import os
 import shutil
+import warnings
 import zipfile
 
 import numpy as np
 
 from faults import harness
-from faults.harness import (
-    COMMANDS,
-    Fault,
-    answered,
-    command,
-    copied,
-    reference,
-    references,
-    same,
-    tree,
-    unchanged,
-)
+from faults.harness import COMMANDS, Fault, about, answered, command, copied, reference, unchanged
 from faults.kills import on_writes
 from lvgts_np import Agent, ConfigError
 
@@ -31,7 +21,7 @@ FORGED = {"arrays: negative", "arrays: another run's", "arrays: a number"}
 
 
 def prepare():
-    references("train", "pendulum")
+    harness.references("train", "pendulum")
     cut_off()
 
 
@@ -60,24 +50,17 @@ def flip(draw, x, y):
 
 def digit(draw, x, y):
     """Another digit in place of one."""
-    places = [n for n, c in enumerate(x) if c in b"0123456789"]
-    at = draw.choice(places)
+    at = draw.choice([n for n, c in enumerate(x) if c in b"0123456789"])
     return x[:at] + str((int(x[at : at + 1]) + draw.randint(1, 9)) % 10).encode() + x[at + 1 :]
 
 
 def cut(draw, x, y):
-    return x[: draw.randrange(len(x))]
-
-
-def cut_lines(draw, x, y):
     lines = x.splitlines(keepends=True)
-    return b"".join(lines[: draw.randrange(len(lines))])
+    return draw.choice((x[: draw.randrange(len(x))], b"".join(lines[: draw.randrange(len(lines))])))
 
 
 def grow(draw, x, y):
-    return x + draw.choice(
-        (b"\n", b"0", b"\0" * 512, b"1,2,3\n", x, x[-40:], b"}\n", os.urandom(64))
-    )
+    return x + draw.choice((b"\n", b"0", b"\0" * 512, b"1,2,3\n", x, x[-40:], b"}\n"))
 
 
 def middle(draw, x, y):
@@ -91,26 +74,20 @@ def line(draw, x, y):
     lines = x.splitlines(keepends=True)
     a, b = draw.randrange(len(lines)), draw.randrange(len(lines))
     how = draw.choice(("missing", "twice", "exchanged"))
-    if how == "missing":
-        del lines[a]
-    elif how == "twice":
-        lines.insert(b, lines[a])
-    else:
-        lines[a], lines[b] = lines[b], lines[a]
+    lines[a], lines[b] = (lines[b], lines[a]) if how == "exchanged" else (lines[a], lines[b])
+    lines[a : a + 1] *= {"missing": 0, "twice": 2}.get(how, 1)
     return b"".join(lines)
 
 
 def column(draw, x, y):
     """A column of a table missing, renamed or moved."""
     rows = [row.split(b",") for row in x.splitlines()]
-    at, how = draw.randrange(len(rows[0])), draw.choice(("missing", "renamed", "moved"))
-    if how == "missing":
-        rows = [row[:at] + row[at + 1 :] for row in rows]
-    elif how == "renamed":
-        rows[0][at] = draw.choice((b"", b"x", rows[0][0]))
-    else:
-        rows = [row[at:] + row[:at] for row in rows]
-    return b"\n".join(map(b",".join, rows)) + b"\n"
+    at, names = draw.randrange(len(rows[0])), (b"", b"x", rows[0][0])
+    how = draw.choice((
+        lambda row: row[:at] + row[at + 1 :], lambda row: row[at:] + row[:at],
+        lambda row: [*row[:at], draw.choice(names), *row[at + 1 :]] if row is rows[0] else row,
+    ))  # fmt: skip
+    return b"\n".join(b",".join(how(row)) for row in rows) + b"\n"
 
 
 def cell(draw, x, y):
@@ -122,25 +99,17 @@ def cell(draw, x, y):
     return x[: marks[n] + 1] + word + x[marks[n + 1] :]
 
 
-def line_ends(draw, x, y):
-    return x.replace(b"\n", draw.choice((b"\r\n", b"\r", b"\n\n", b" \n", "\u2028".encode())))
-
-
-def quoted(draw, x, y):
+def rewritten(draw, x, y):
+    """Other line ends, separators, quotes or encoding."""
+    ends = (b"\r\n", b"\r", b"\n\n", b" \n", "\u2028".encode())
     mark = draw.choice((b'"', b"'"))
-    rows = [b",".join(mark + word + mark for word in row.split(b",")) for row in x.splitlines()]
-    return b"\n".join(rows) + b"\n"
-
-
-def separated(draw, x, y):
-    return x.replace(b",", draw.choice((b";", b"\t", b", ", b" ,")))
-
-
-def encoded(draw, x, y):
-    try:
-        return x.decode().encode(draw.choice(("utf-8-sig", "utf-16", "utf-32", "utf-7")))
-    except UnicodeDecodeError:
-        return b"\xef\xbb\xbf" + x
+    quoted = [b",".join(mark + cell + mark for cell in row.split(b",")) for row in x.splitlines()]
+    text = x.decode(errors="replace")
+    return draw.choice((
+        x.replace(b"\n", draw.choice(ends)), b"\n".join(quoted) + b"\n",
+        x.replace(b",", draw.choice((b";", b"\t", b", ", b" ,"))),
+        text.encode(draw.choice(("utf-8-sig", "utf-16", "utf-32", "utf-7"))),
+    ))  # fmt: skip
 
 
 def emptied(draw, x, y):
@@ -163,23 +132,8 @@ def json_values(draw, x, y):
     elif how == 2 and isinstance(value, (int, float)):
         fields[name] = value + draw.choice((1, -1, 0.5, 1e-12, 1e12))
     else:
-        odd = (
-            None,
-            True,
-            False,
-            -1,
-            0,
-            1e308,
-            10**400,
-            float("nan"),
-            "",
-            "x",
-            "1",
-            [],
-            {},
-            [value],
-        )
-        fields[name] = draw.choice([*odd, str(value)])
+        odd = (None, True, False, -1, 0, 1e308, 10**400, float("nan"), "", "x", "1", [], {})
+        fields[name] = draw.choice((*odd, [value], str(value)))
     return json.dumps(fields, indent=draw.choice((None, 1, 2))).encode()
 
 
@@ -238,33 +192,33 @@ ARRAYS = {  # of an array and another run's: what stands in its place, None for 
 def member(draw, x, y):
     """Members of a checkpoint in another order, doubled, or with a comment: a zip file still."""
     out, how = io.BytesIO(), draw.choice(("order", "twice", "comment", "folder"))
-    with zipfile.ZipFile(io.BytesIO(x)) as old, zipfile.ZipFile(out, "w") as new:
-        infos = old.infolist()
-        if how == "order":
-            draw.shuffle(infos)
-        for info in infos:
-            new.writestr(info, old.read(info))
-        if how == "folder":
-            new.writestr("phi/", b"")
-        if how == "comment":
-            new.comment = b"x" * draw.randrange(1, 60_000)
-        if how == "twice":
-            import warnings
-
-            with warnings.catch_warnings(action="ignore"):
-                new.writestr(infos[0].filename, old.read(draw.choice(infos)))
+    with zipfile.ZipFile(io.BytesIO(x)) as old:
+        found = [(name, old.read(name)) for name in old.namelist()]
+    if how == "order":
+        draw.shuffle(found)
+    elif how == "twice":
+        found.append((found[0][0], draw.choice(found)[1]))
+    elif how == "folder":
+        found.append(("phi/", b""))
+    with (
+        warnings.catch_warnings(action="ignore"),  # of a name that is there twice
+        zipfile.ZipFile(out, "w") as new,
+    ):
+        new.comment = b"x" * (draw.randrange(1, 60_000) if how == "comment" else 0)
+        for name, content in found:
+            new.writestr(name, content)
     return out.getvalue(), how
 
 
 OF_BYTES = (flip, flip, cut, grow, middle, emptied, exchanged)
-OF_TEXT = (digit, digit, cut_lines, line, cell, cell, line_ends, quoted, separated, encoded)
+OF_TEXT = (digit, digit, line, cell, cell, rewritten, rewritten, rewritten, rewritten)
 BY_SUFFIX = {
     ".csv": (*OF_BYTES, *OF_TEXT, column, column),
     ".json": (*OF_BYTES, *OF_TEXT, json_values, json_values, json_values),
     ".npz": (*OF_BYTES, arrays, arrays, arrays, arrays, arrays, arrays, member),
 }
 # What another file in its place can be: not even bytes.
-PLACES = ("missing", "folder", "link", "dangling", "loop", "fifo", "unreadable name")
+PLACES = ("missing", "folder", "link", "dangling", "loop", "fifo")
 
 
 def damage(draw, path, others):
@@ -272,15 +226,13 @@ def damage(draw, path, others):
     if draw.random() < 0.06:
         how = draw.choice(PLACES)
         path.unlink()
+        links = {"link": draw.choice(others), "dangling": "nowhere", "loop": path.name}
         if how == "folder":
             path.mkdir()
-        elif how in ("link", "dangling", "loop"):
-            to = {"link": draw.choice(others), "dangling": "nowhere", "loop": path.name}
-            path.symlink_to(to[how])
         elif how == "fifo":
             os.mkfifo(path)
-        elif how == "unreadable name":
-            path.with_name(f"{path.name}.bak").write_bytes(b"x")
+        elif how in links:
+            path.symlink_to(links[how])
         return how
     x, kin = path.read_bytes(), [other for other in others if other.suffix == path.suffix]
     how = draw.choice(BY_SUFFIX[path.suffix])
@@ -306,16 +258,14 @@ def read_back(draw, number, place):
     how = damage(draw, path, [p for p in others if p.suffix in BY_SUFFIX])
     if how is None:
         return False
-    try:
+    with about(f"{path.relative_to(out)}, {how}, {complete = }"):
         judge(draw, path, out, complete, how in FORGED)
-    except Fault as fault:
-        raise Fault(f"{path.relative_to(out)}, {how}, {complete = }: {fault}") from None
     return True
 
 
 def judge(draw, path, out, complete, forged):
     """Fault unless every reader of the damaged file answers rightly."""
-    before = tree(out)
+    before = harness.tree(out)
     words = [*COMMANDS["train"], "--out", out, "--resume"]
     ended = command(words)
     answered(ended, lines=2, names=(path, path.parent))
@@ -324,18 +274,17 @@ def judge(draw, path, out, complete, forged):
         other = path.parents[1] / {"seed_0": "seed_1", "seed_1": "seed_0"}[path.parent.name]
         if draw.random() < 0.2:  # the advice: without the folder its seed starts again
             shutil.rmtree(path.parent)
-            kept = tree(other) if complete else None
+            kept = harness.tree(other) if complete else None
             answered(command(words), codes=(0,), lines=0)
             if kept:
                 unchanged(kept, other, "a complete seed")
-            same(reference("train"), out)
+            harness.same(reference("train"), out)
     elif ended.code == 0 and not forged:
-        besides = (f"{path.name}.bak", PREVIOUS, *(["checkpoint.npz"] if complete else []))
-        same(reference("train"), out, besides)
+        harness.same(reference("train"), out, ["checkpoint.npz"] if complete else [])
     elif complete and not numbers_equal(out):
         raise Fault(f"{ended}, and numbers beside the run directories that are not its")
     if path.suffix == ".npz" or draw.random() < 0.1:
-        load(path.parent, forged)
+        load(path.parent, forged or not complete)
 
 
 def numbers_equal(out):
@@ -345,10 +294,9 @@ def numbers_equal(out):
     return all(path.read_bytes() == (right / path.name).read_bytes() for path in there)
 
 
-def load(path, forged):
-    """Fault unless Agent.load gives the agent of the reference, or says why not."""
+def load(path, other):
+    """Fault unless Agent.load gives the agent of the reference (`other`: any), or says why not."""
     right = Agent.load(reference("train") / path.relative_to(path.parents[2]))
-    cut = not (path / "summary.json").exists()  # it has not learned all
 
     def work():
         try:
@@ -359,7 +307,7 @@ def load(path, forged):
             pairs = ((right.phi, agent.phi), (right.theta, agent.theta))
             equal = all(np.array_equal(a[name], b[name]) for a, b in pairs for name in a)
             settings = [(x.k, x.rule, x.a_max) for x in (right, agent)]
-            print(settings[0] != settings[1] or not (equal or forged or cut))
+            print(settings[0] != settings[1] or not (equal or other))
         return 0
 
     ended = harness.forked(work)
@@ -376,15 +324,12 @@ def in_a_study(draw, number, place):
     how = damage(draw, path, [p for p in reference(name).rglob("*") if p.suffix in BY_SUFFIX])
     if how is None:
         return False
-    try:
-        before = tree(out)
+    before = harness.tree(out)
+    with about(f"{name}: {path.relative_to(out)}, {how}"):
         ended = command([*COMMANDS[name], "--out", out, "--resume"])
         answered(ended, lines=9, names=(path, path.parent))
         if ended.code == 2:
             unchanged(before, out, "exit 2")
-        elif ended.code == 0:
-            # What a complete run resumes from is read by nobody but Agent.load.
-            same(reference(name), out, besides=(f"{path.name}.bak", "checkpoint.npz"))
-    except Fault as fault:
-        raise Fault(f"{name}: {path.relative_to(out)}, {how}: {fault}") from None
+        elif ended.code == 0:  # nobody but Agent.load needs all of a complete run's checkpoint
+            harness.same(reference(name), out, besides=("checkpoint.npz",))
     return True

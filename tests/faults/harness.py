@@ -20,8 +20,6 @@ import traceback
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from lvgts_np import cli
 from lvgts_np.experiments.plots import paper_plots, run_plots
 from lvgts_np.experiments.studies import lags
@@ -53,6 +51,15 @@ class Fault(AssertionError):
     """What the package does wrongly: one line."""
 
 
+@contextlib.contextmanager
+def about(what):
+    """Say what a Fault of the block is about."""
+    try:
+        yield
+    except Fault as fault:
+        raise Fault(f"{what() if callable(what) else what}: {fault}") from None
+
+
 class Ended(NamedTuple):
     """A program that has ended: exit code (negative: its signal), output, memory in bytes."""
 
@@ -75,7 +82,7 @@ class Kind(NamedTuple):
     prepare: object = lambda: None  # makes what the trials share
 
 
-def forked(work, seconds=SECONDS):
+def forked(work):
     """Ended of work(), which returns an exit code, in a child of this process."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
@@ -96,17 +103,14 @@ def forked(work, seconds=SECONDS):
                 with contextlib.suppress(Exception):
                     sys.stdout.flush()
                 os._exit(code if isinstance(code, int) else 1)
-        status, usage = awaited(child, seconds)
-        texts = []
-        for file in (out, err):
-            file.seek(0)
-            texts.append(file.read().decode(errors="backslashreplace"))
-    return Ended(os.waitstatus_to_exitcode(status), *texts, usage.ru_maxrss * 1024)
+        status, usage = awaited(child)
+        code = os.waitstatus_to_exitcode(status)
+        return Ended(code, *map(text_of, (out, err)), usage.ru_maxrss * 1024)
 
 
-def awaited(child, seconds):
+def awaited(child):
     """Status and resources of a child that has ended; Fault where it hangs."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         pid, status, usage = os.wait4(child, os.WNOHANG)
         if pid:
@@ -115,10 +119,10 @@ def awaited(child, seconds):
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    raise Fault(f"no end after {seconds:.0f} s")
+    raise Fault(f"no end after {SECONDS:.0f} s")
 
 
-def command(words, before=lambda: None, pictures=False, **how):
+def command(words, before=lambda: None, pictures=False):
     """Ended of the command line in a child, as a program: before() prepares it."""
 
     def work():
@@ -130,7 +134,7 @@ def command(words, before=lambda: None, pictures=False, **how):
         before()
         return cli.main()
 
-    return forked(work, **how)
+    return forked(work)
 
 
 class Sketch:
@@ -140,24 +144,36 @@ class Sketch:
     """
 
     def __init__(self, *args, **named):
-        self.digest = hashlib.sha256(pickle.dumps((args, named))).hexdigest()
+        # In the order of the names, which is nothing that is drawn.
+        plain = [sorted(x.items()) if isinstance(x, dict) else x for x in args]
+        self.digest = hashlib.sha256(pickle.dumps((plain, sorted(named.items())))).hexdigest()
 
     def savefig(self, file, **how):
         Path(file).write_text(self.digest)
 
 
-def program(words, seconds=SECONDS, cwd=None, stdin=subprocess.DEVNULL, **env):
-    """Ended of `python run.py words`, started anew; None in env takes a variable away."""
-    around = os.environ | {"OMP_NUM_THREADS": "1"} | env
+def program(words, shell=None, cwd=None, **env):
+    """Ended of `python run.py words`, started anew, maybe by a shell that calls it "$@".
+
+    What it says goes to files, as a pipe would be a stream too. None in env takes a variable away.
+    """
+    around = {**os.environ, "OMP_NUM_THREADS": "1", **env}
     around = {name: value for name, value in around.items() if value is not None}
-    start = [sys.executable, str(ROOT / "run.py"), *map(str, words)]
-    try:
-        done = subprocess.run(
-            start, stdin=stdin, capture_output=True, timeout=seconds, env=around, cwd=cwd
-        )
-    except subprocess.TimeoutExpired:
-        raise Fault(f"no end after {seconds:.0f} s") from None
-    return Ended(done.returncode, *(x.decode(errors="replace") for x in (done.stdout, done.stderr)))
+    start = [sys.executable, ROOT / "run.py", *words]
+    if shell:
+        start = ["/bin/bash", "-c", f"set -o pipefail; {shell}", "bash", *start]
+    how = {"stdin": subprocess.DEVNULL, "timeout": SECONDS, "env": around, "cwd": cwd}
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        try:
+            done = subprocess.run(list(map(str, start)), stdout=out, stderr=err, **how)
+        except subprocess.TimeoutExpired:
+            raise Fault(f"no end after {SECONDS:.0f} s") from None
+        return Ended(done.returncode, *map(text_of, (out, err)))
+
+
+def text_of(file):
+    file.seek(0)
+    return file.read().decode(errors="backslashreplace")
 
 
 @functools.cache
@@ -221,12 +237,12 @@ def unchanged(before, folder, what):
 def content(path):
     """What of a file has to be equal in equal runs."""
     if path.name == "checkpoint.npz":
-        groups = load_arrays(path)
+        groups = load_arrays(path, 2**30)
         rest = json.loads(str(groups.pop("rest")["json"])) | {"seconds": 0}
-        for group in ("logs", "digests"):
-            groups[group] = {"log.csv": groups.get(group, {}).get("log.csv")}
+        for group, seconds in (("logs", "timing.csv"), ("digests", "summary.json")):
+            groups.get(group, {}).pop(seconds, None)
         arrays = {
-            f"{group}/{name}": (str(np.asarray(x).dtype), np.shape(x), np.asarray(x).tobytes())
+            f"{group}/{name}": (str(x.dtype), x.shape, x.tobytes())
             for group, xs in groups.items()
             for name, x in xs.items()
         }
@@ -238,21 +254,22 @@ def content(path):
 
 def same(one, other, besides=()):
     """Fault where a run has left other files, or others' content, than the reference `one`."""
-    files = [
-        {str(path.relative_to(folder)): path for path in folder.rglob("*") if not path.is_dir()}
-        for folder in (one, other)
-    ]
-    skipped = IGNORED | {"report.html"} | set(besides)
+    files, skipped = [], IGNORED | {"report.html"} | set(besides)
+    for folder in (one, other):
+        found = [Path(at, x) for at, _, xs in os.walk(folder, followlinks=True) for x in xs]
+        files.append({str(x.relative_to(folder)): x for x in found if x.name not in skipped})
     for name in sorted(files[0].keys() | files[1].keys()):
-        if Path(name).name in skipped:
-            continue
         if name not in files[0] or name not in files[1]:
             raise Fault(f"{name} is {'left over' if name in files[1] else 'missing'}")
-        paths = [found[name] for found in files]
-        if paths[0].read_bytes() != paths[1].read_bytes() and content(paths[0]) != content(
-            paths[1]
-        ):
+        x, y = files[0][name], files[1][name]
+        if x.read_bytes() != y.read_bytes() and content(x) != content(y):
             raise Fault(f"{name} differs from that of the undisturbed run")
+
+
+def resumed(name, out, *extra):
+    """Fault unless --resume of a command of COMMANDS ends with what it leaves without a fault."""
+    answered(command([*COMMANDS[name], *extra, "--out", out, "--resume"]), codes=(0,), lines=0)
+    same(reference(name), out)
 
 
 def results(text):
@@ -270,6 +287,12 @@ def limit(**limits):
     """Set limits of this process by name, such as AS=10**9."""
     for name, most in limits.items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+
+
+def address_space(extra):
+    """Limit this process to the memory that it has and `extra` bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit(AS=pages * resource.getpagesize() + extra)
 
 
 def generator(seed, kind, number):

@@ -7,19 +7,16 @@ import os
 import pickle
 import struct
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
 from faults import harness
 from faults.damage import FIRST, PREVIOUS, cut_off, load
-from faults.harness import COMMANDS, Fault, answered, command, copied, reference, tree, unchanged
+from faults.harness import COMMANDS, Fault, about, answered, command, reference, unchanged
 
 MEMORY = 600 * 2**20  # bytes that reading a hostile file may take
-LINKED = (
-    "log.csv", "timing.csv", "checkpoint.npz", "config.json", "versions.json", "summary.json",
-    "attention.csv", "credit.csv",
-)  # fmt: skip
+LINKED = ("log.csv", "timing.csv", "checkpoint.npz", PREVIOUS, "config.json", "versions.json",
+          "summary.json", "attention.csv", "credit.csv")  # fmt: skip
 BOMB = 3 * 2**30
 
 
@@ -38,9 +35,9 @@ def members(path):
         return {name: file[name] for name in file}
 
 
-def rewrite(path, **changes):
-    """Write a checkpoint again with some arrays changed; None takes one away."""
-    found = members(path) | {name.replace("__", "/"): x for name, x in changes.items()}
+def rewrite(path, name, x):
+    """Write a checkpoint again with another array; None takes it away."""
+    found = members(path) | {name: x}
     np.savez(path, **{name: x for name, x in found.items() if x is not None})
 
 
@@ -48,19 +45,22 @@ def rest(path, change):
     """Change the rest of a checkpoint, a dict."""
     fields = json.loads(str(members(path)["rest/json"]))
     change(fields)
-    rewrite(path, rest__json=np.array(json.dumps(fields)))
+    rewrite(path, "rest/json", np.array(json.dumps(fields)))
+
+
+def many(path):
+    np.savez(path, **members(path), **{f"x/{n}": np.array(0) for n in range(20_000)})
 
 
 def raw(path, content, name="phi/b.W.npy", compressed=False):
     """Put bytes, or chunks of them, in place of a member."""
     with zipfile.ZipFile(path) as old:
         others = {info.filename: old.read(info) for info in old.infolist()}
-    others[name] = content
     kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     with zipfile.ZipFile(path, "w", kind) as new:
-        for member, data in others.items():
+        for member, data in (others | {name: content}).items():
             with new.open(member, "w", force_zip64=True) as file:
-                for chunk in [data] if isinstance(data, bytes) else data:
+                for chunk in [data] if isinstance(data, bytes) else data():
                     file.write(chunk)
 
 
@@ -74,7 +74,7 @@ def npy(shape, dtype="<f4"):
     return header(f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}")
 
 
-def pickled(path, victim):
+def pickled(victim):
     out = io.BytesIO()
     np.lib.format.write_array(out, np.array(Run(victim / "run"), dtype=object), allow_pickle=True)
     return out.getvalue()
@@ -92,121 +92,95 @@ def swapped(path, to):
     path.symlink_to(to)
 
 
-def in_checkpoint(path, victim):
-    """Cases: what is done to the checkpoint of a run that was cut off, by name."""
-    out = Path(os.path.relpath(victim, path.parent))
-    set_rest = functools.partial(rest, path)
-    log = members(path)["digests/log.csv"] if "digests/log.csv" in members(path) else np.array("")
-    cases = {
-        f"logs names {name}": functools.partial(rewrite, path, **{f"logs__{name}": np.array(0)})
-        for name in (
-            f"{victim}/file", f"{out}/file", "../seed_1/log.csv", "config.json", "/dev/null", ".",
-            "..", "",
-            "~/x", "log.csv/../config.json", "a\\b", "summary.json", "x" * 300,
-        )  # fmt: skip
-    } | {
-        f"digests names {name}": functools.partial(rewrite, path, **{f"digests__{name}": log})
-        for name in (f"{out}/file", "../seed_1/log.csv", "x")
-    } | {
-        f"a length of {x!r}": functools.partial(rewrite, path, **{"logs__log.csv": np.array(x)})
-        for x in (-1, 0, 1, 2**62, 2.5, np.nan, "7", True, [1, 2])
-    } | {
-        f"shape {shape} of {dtype}": functools.partial(raw, path, npy(shape, dtype))
-        for shape, dtype in (
-            ("(1000000000000,)", "<f4"), ("(-1, 4)", "<f4"), ("(2**40,)", "<f4"),
-            ("(1, 10**30)", "<f4"),
-            ("(True,)", "<f4"), ("()", "<f4"), ("(1.5,)", "<f4"), ("('a',)", "<f4"),
-            ("(1,)*99", "<f4"),
-            ("(1, 2)", "|O"), ("(1, 2)", "<U1000000000"), ("(4,)", "|V999999999"), ("(1,)", "<M8"),
-            ("(4,)", "x" * 9_000), ("(" * 200 + ")" * 200, "<f4"),
-            ("__import__('os').system('true')", "<f4"),
-        )
-    } | {
-        "a header of 60,000 brackets": functools.partial(raw, path, header("[" * 60_000)),
-        "no magic": functools.partial(raw, path, b"x" * 99),
-        "an .npy of version 3": functools.partial(raw, path, b"\x93NUMPY\x03\x00" + bytes(99)),
-        "a pickle": lambda: raw(path, pickled(path, victim)),
-        "a pickle as rest": lambda: raw(path, pickled(path, victim), "rest/json.npy"),
-        "a pickle as the file": lambda: path.write_bytes(pickle.dumps(Run(victim / "run"))),
-        "a pickle as one more": lambda: raw(path, pickled(path, victim), "phi/x.npy"),
-        "a zip bomb": lambda: raw(path, bomb(), compressed=True),
-        "a zip bomb as rest": lambda: raw(path, bomb(), "rest/json.npy", compressed=True),
-        "a zip bomb as one more": lambda: raw(path, bomb(), "x/y.npy", compressed=True),
-        "100,000 members": lambda: rewrite(path, **{f"x__{n}": np.array(0) for n in range(20_000)}),
-        "a member with a path": lambda: raw(path, npy("(1,)"), f"../../../{victim.name}/new.npy"),
-        "a sparse file of 1 TB": lambda: os.truncate(path, 2**40),
-        "a zip of 3 GB, stored": lambda: raw(path, bomb()),
-        "deep JSON": lambda: rewrite(path, rest__json=np.array("[" * 100_000)),
-        "a number of 5,000 digits": lambda: rewrite(path, rest__json=np.array("9" * 5_000)),
-        "50 MB of JSON": lambda: rewrite(path, rest__json=np.array("[" + "0," * 6_000_000 + "0]")),
-    }  # fmt: skip
-    odd = {
-        "iteration": (-1, 10**9, 10**400, 1.5, True, "2", None, [2], float("nan")),
-        "seed": (-1, 1, 10**30, "0", None, 0.0, False),
-        "ring": ([0, 0], [10**9, 0], "x", None, [1], [-1, 3]),
-        "adam_steps": ([0, 0], [10**18, 1], [-1, -1], None, [1.5, 2]),
-        "seconds": ({}, None, {"collect": -1}, "x"),
-        "frozen": ("", 1, [], False, "x" * 10**6), "streams": ({}, None, [], "x", {"weights": {}}),
-    }  # fmt: skip
-    for name, values in odd.items():
-        for x in values:
-            change = lambda fields, name=name, x=x: fields.update({name: x})  # noqa: E731
-            cases[f"{name} {x!r:.40}"] = functools.partial(set_rest, change)
-
-    def bit_generator(fields):
-        fields["streams"]["weights"]["bit_generator"] = "os.system"
-
-    def state(x):
-        return lambda fields: fields["streams"]["weights"]["state"].update(state=x)
-
-    cases["a generator named os.system"] = functools.partial(set_rest, bit_generator)
-    for x in (-1, 2**200, 1.5, None, "x", [1]):
-        cases[f"a generator's state {x!r:.40}"] = functools.partial(set_rest, state(x))
-    return cases
-
-
-def in_folder(path, victim):
-    """Cases: links, devices and texts in the place of other files of a run directory."""
-    folder = path.parent
-    cases = {}
-    for name in (*LINKED, PREVIOUS):
-        for to in (victim / "file", "/dev/zero", "/dev/full", victim / "new", victim):
-            cases[f"{name} a link to {to}"] = functools.partial(swapped, folder / name, to)
-    for what in (
-        "[" * 200_000,
-        "9" * 10_000,
-        '{"N": 1e999}',
-        '{"__class__": "os.system"}',
-        "NaN",
-        "\0" * 999,
-    ):
-        for name in ("config.json", "versions.json", "summary.json"):
-            cases[f"{name} of {what[:30]!r}"] = functools.partial((folder / name).write_text, what)
-    cases["config.json a sparse file of 1 TB"] = lambda: os.truncate(folder / "config.json", 2**40)
-    cases["log.csv a sparse file of 1 TB"] = lambda: os.truncate(folder / "log.csv", 2**40)
-    cases["log.csv of nan"] = lambda: (folder / "log.csv").write_text("nan," * 10**6)
-    cases["the folder is a link"] = functools.partial(folder_link, folder, victim)
-    cases["the condition is a link"] = functools.partial(folder_link, folder.parent, victim)
-    cases["a lock that is a link"] = functools.partial(
-        swapped, folder.parent / ".lock", victim / "file"
-    )
-    cases["a temporary name that is a link"] = functools.partial(
-        swapped, folder / f".log.csv.{os.uname().nodename}.99999999", victim / "file"
-    )
-    cases["a picture that is a link"] = functools.partial(
-        swapped, folder.parent / "attention.png", victim / "file"
-    )
-    return cases
-
-
-def folder_link(folder, victim):
+def moved(folder, to):
     """The folder lies elsewhere, which is its user's choice: the rest there is left alone."""
-    folder.rename(folder.with_name("moved"))
-    folder.symlink_to("moved")
+    folder.rename(to)
+    folder.symlink_to(to)
+
+
+LOGS = {  # what a log in a checkpoint is, made of what it was
+    "nothing": lambda x: b"",
+    "half a row": lambda x: x[:-9], "another header": lambda x: x.replace(b"loss", b"gain"),
+    "a column less": lambda x: b"".join(y.split(b",", 1)[1] for y in x.splitlines(True)),
+    "no text": lambda x: b"\xff" * 99, "words": lambda x: x.replace(b"1", b"x"),
+    "a long cell": lambda x: x.splitlines(True)[0] + b"1" * 200_000, "NUL": lambda x: x + b"\0",
+    "CRLF": lambda x: x.replace(b"\n", b"\r\n"), "quotes": lambda x: x + b'"',
+}  # fmt: skip
+NPY = {
+    "<f4": ("(1000000000000,)", "(-1, 4)", "(2**40,)", "(1, 10**30)", "(True,)", "()", "(1.5,)",
+            "('a',)", "(1,)*99", "(" * 200 + ")" * 200, "__import__('os').system('true')"),
+    "|O": ("(1, 2)",), "<U1000000000": ("(1, 2)",), "|V999999999": ("(4,)",), "<M8": ("(1,)",),
+    "x" * 9_000: ("(4,)",),
+}  # fmt: skip
+REST = {
+    "iteration": (-1, 10**9, 10**400, 1.5, True, "2", None, [2], float("nan")),
+    "seed": (-1, 1, 10**30, "0", None, 0.0, False),
+    "ring": ([0, 0], [10**9, 0], "x", None, [1], [-1, 3]),
+    "adam_steps": ([0, 0], [10**18, 1], [-1, -1], None, [1.5, 2]),
+    "seconds": ({}, None, {"collect": -1}, "x"),
+    "frozen": ("", 1, [], False, "x" * 10**6), "streams": ({}, None, [], "x", {"weights": {}}),
+}  # fmt: skip
+TEXTS = ("[" * 200_000, "9" * 10_000, '{"N": 1e999}', '{"__class__": "x"}', "NaN", "\0" * 999)
 
 
 def cases(path, victim):
-    return in_checkpoint(path, victim) | in_folder(path, victim)
+    """What is done to the checkpoint of a run that was cut off, or beside it, by name."""
+    out, folder, found = os.path.relpath(victim, path.parent), path.parent, {}
+
+    def add(name, work, *args):
+        found[name] = functools.partial(work, *args)
+
+    log = members(path)["logs/log.csv"]
+    for name in (
+        f"{victim}/file", f"{out}/file", "../seed_1/log.csv", "config.json", "/dev/null", ".", "..",
+        "", "~/x", "log.csv/../config.json", "a\\b", "summary.json", "x" * 300,
+    ):  # fmt: skip
+        for group, x in (("logs", np.full(9, 49, np.uint8)), ("digests", np.array("x" * 64))):
+            add(f"{group} names {name:.40}", rewrite, path, f"{group}/{name}", x)
+    for name, change in LOGS.items():
+        x = np.frombuffer(change(log.tobytes()), np.uint8)
+        add(f"a log that is {name}", rewrite, path, "logs/log.csv", x)
+    for x in (None, np.array(7), np.array("7"), log.astype(float), np.full(10**7, 49, np.uint8)):
+        add(f"a log of {x!r:.20}", rewrite, path, "logs/log.csv", x)
+    for dtype, shapes in NPY.items():
+        for shape in shapes:
+            add(f"shape {shape} of {dtype}", raw, path, npy(shape, dtype))
+    add("a header of 60,000 brackets", raw, path, header("[" * 60_000))
+    add("no magic", raw, path, b"x" * 99)
+    add("an .npy of version 3", raw, path, b"\x93NUMPY\x03\x00" + bytes(99))
+    add("a pickle as the file", path.write_bytes, pickle.dumps(Run(victim / "run")))
+    add("a member with a path", raw, path, npy("(1,)"), f"../../../{victim.name}/new.npy")
+    for name in ("phi/b.W.npy", "rest/json.npy", "x/y.npy"):
+        add(f"a pickle as {name}", raw, path, pickled(victim), name)
+        add(f"a zip bomb as {name}", raw, path, bomb, name, True)
+    add("a zip of 3 GB, stored", raw, path, bomb)
+    add("20,000 members", many, path)
+    for x in ("[" * 100_000, "9" * 5_000, "[" + "0," * 6_000_000 + "0]"):
+        add(f"a rest of {x:.5}, {len(x)}", rewrite, path, "rest/json", np.array(x))
+    for name, values in REST.items():
+        for x in values:
+            add(f"{name} {x!r:.40}", rest, path, lambda rest, n=name, x=x: rest.update({n: x}))
+
+    def generator(**changes):
+        return lambda rest: rest["streams"]["weights"].update(changes)
+
+    add("a generator named os.system", rest, path, generator(bit_generator="os.system"))
+    for x in (-1, 2**200, 1.5, None, "x", [1]):
+        add(f"a state {x!r:.40}", rest, path, generator(state={"state": x, "inc": 1}))
+    for name in LINKED:
+        for to in (victim / "file", "/dev/zero", "/dev/full", victim / "new", victim):
+            add(f"{name} a link to {to}", swapped, folder / name, to)
+    for what in TEXTS:
+        for name in ("config.json", "versions.json", "summary.json"):
+            add(f"{name} of {what[:30]!r}", (folder / name).write_text, what)
+    for name in ("config.json", "log.csv", "checkpoint.npz"):
+        add(f"{name} a sparse file of 1 TB", os.truncate, folder / name, 2**40)
+    add("log.csv of nan", (folder / "log.csv").write_text, "nan," * 10**6)
+    for what in (folder, folder.parent):
+        add(f"{what.name} is a link", moved, what, victim.with_name("moved"))
+    for what in (folder / f".log.csv.{os.uname().nodename}.99999999", folder.parent / "x.png"):
+        add(f"{what.name} is a link", swapped, what, victim / "file")
+    return found
 
 
 def trial(draw, number, place):
@@ -214,36 +188,23 @@ def trial(draw, number, place):
     victim = place / "victim"
     victim.mkdir()
     (victim / "file").write_text("1,2,3\n" * 99)
-    out = copied(cut_off(), place / "out")
+    out = harness.copied(cut_off(), place / "out")
     path = out / FIRST / "seed_0/checkpoint.npz"
     found = cases(path, victim)
     name = list(found)[number % len(found)]
     found[name]()
-    before = tree(victim)
-    try:
+    before = harness.tree(victim)
+    with about(name):
         start = harness.forked(lambda: 0).peak
-        ended = command([*COMMANDS["train"], "--out", out, "--resume"], limited)
+        words = [*COMMANDS["train"], "--out", out, "--resume"]
+        # A limit, so that what runs away ends as a failure of this trial alone.
+        ended = command(words, lambda: harness.address_space(4 * 2**30))
         answered(ended, lines=2)
         if ended.peak - start > MEMORY:
             raise Fault(f"{(ended.peak - start) / 2**20:.0f} MB were taken")
         unchanged(before, victim, name)
         if ended.code == 0:
-            harness.same(reference("train"), out, besides=("checkpoint.npz", "moved"))
-        load(path.parent, forged=False)
+            harness.same(reference("train"), out, besides=("checkpoint.npz", "x.png"))
+        load(path.parent, other=True)
         unchanged(before, victim, f"{name}, Agent.load")
-    except Fault as fault:
-        raise Fault(f"{name}: {fault}") from None
     return True
-
-
-def limited():
-    """A limit of memory, so that what runs away ends as a failure of this trial alone."""
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[0])
-    harness.limit(AS=pages * os.sysconf("SC_PAGE_SIZE") + 4 * 2**30)
-
-
-def count():
-    """How many cases there are."""
-    path = cut_off() / FIRST / "seed_0/checkpoint.npz"
-    return len(cases(path, Path("/nowhere")))

@@ -18,7 +18,7 @@ from unittest import mock
 
 import numpy as np
 
-from faults.harness import MAX_LINE, TINY, Fault, answered, command, tree
+from faults.harness import MAX_LINE, TINY, Fault, about, answered, command, tree
 from lvgts_np import cli
 from lvgts_np.experiments import runs
 from lvgts_np.training.config import ALGOS, FIELDS, TASKS, Config, ConfigError, preset
@@ -26,16 +26,12 @@ from lvgts_np.training.config import ALGOS, FIELDS, TASKS, Config, ConfigError, 
 CPU = 10.0  # s that an answer may take
 WORDS = (
     "", " ", "0", "-0", "1", "-1", "2.5", "1e3", "1e400", "-inf", "nan", "NaN", "Infinity", "0x10",
-    "1_000",
-    "９", "١٢", "²", "9" * 30, "9" * 5000, "true", "True", "None", "null", "[]", "{}", "lvgts",
-    "LM_SVG",
-    "dummy_pmt", "dumy_pmt", "float16", "--", "-", "---", "=", "N=", "=4", "N=4=4", "N==4", "@file",
-    "*",
-    "..", "/", "/dev/null", "/dev/zero", "/dev/stdin", "~", "~nobody_here", "a\nb", "a\r\nb", "\t",
-    "\x1b[31m",
-    "\x00", "\ud800", "\u202e", "é" * 300, "x" * 100_000, "'", '"', "%s", "%(prog)s", "{0}",
-    "$HOME",
-    "`id`", "\\", "📈", "check", "train", "figure2", "lags", "horizon", "help",
+    "1_000", "９", "١٢", "²", "9" * 30, "9" * 5000, "true", "True", "None", "null", "[]", "{}",
+    "lvgts", "LM_SVG", "dummy_pmt", "dumy_pmt", "float16", "--", "-", "---", "=", "N=", "=4",
+    "N=4=4", "N==4", "@file", "*", "..", "/", "/dev/null", "/dev/zero", "/dev/stdin", "~",
+    "~nobody_here", "a\nb", "a\r\nb", "\t", "\x1b[31m", "\x00", "\ud800", "\u202e", "é" * 300,
+    "x" * 100_000, "'", '"', "%s", "%(prog)s", "{0}", "$HOME", "`id`", "\\", "📈", "check", "train",
+    "figure2", "lags", "horizon", "help",
 )  # fmt: skip
 OPTIONS = [*cli.OPTIONS, "--help", "-h", "--grad=autograd"]
 
@@ -45,19 +41,15 @@ def word(draw):
     text = draw.choice(WORDS)
     if draw.random() < 0.3 and text:
         at = draw.randrange(len(text))
-        text = (
-            text[:at]
-            + draw.choice(("", text[at] * 2, chr(draw.randrange(1, 0x250))))
-            + text[at + 1 :]
-        )
+        other = draw.choice(("", text[at] * 2, chr(draw.randrange(1, 0x250))))
+        text = text[:at] + other + text[at + 1 :]
     return text
 
 
 def number(draw):
     """Text of a number, near and far."""
-    x = draw.choice(
-        (draw.randint(-3, 300), draw.uniform(-2, 2), 10 ** draw.randint(0, 12), 2**31, 2**63)
-    )
+    near = draw.randint(-3, 300), draw.uniform(-2, 2)
+    x = draw.choice((*near, 10 ** draw.randint(0, 12), 2**31, 2**63))
     return draw.choice((str(x), repr(float(x)), f"+{x}", f" {x}", f"{x}.", f"{x}e2", hex(int(x))))
 
 
@@ -74,10 +66,8 @@ def words(draw):
     """A command line."""
     found = ["--task", draw.choice(TASKS)] if draw.random() < 0.6 else []
     if draw.random() < 0.2:
-        found.insert(
-            draw.randint(0, len(found)),
-            draw.choice(("figure2", "lags", "horizon", "train", "check")),
-        )
+        name = draw.choice(("figure2", "lags", "horizon", "train", "check"))
+        found.insert(draw.randint(0, len(found)), name)
     for _ in range(draw.randint(0, 5)):
         name = draw.choice(OPTIONS) if draw.random() < 0.8 else word(draw)
         if draw.random() < 0.1:
@@ -95,9 +85,12 @@ def words(draw):
 
 ODD = (
     None, True, False, 0, -1, 1, 2.0, 2.5, 1e400, -1e308, math.nan, 10**30, 10**400, "", "4",
-    "x" * 9999,
-    "lvgts", [], [4], {}, {"N": 4}, "\ud800", "\x00",
+    "x" * 9999, "lvgts", [], [4], {}, {"N": 4}, "\ud800", "\x00",
 )  # fmt: skip
+NO_CONFIGS = (
+    "[" * 100_000, '{"a":' * 50_000, "[" * 9 + "]" * 9, "null", "", "NaN", '"x"', "1" * 5000,
+)  # fmt: skip
+VALID = {"N": 3, "k": 2, "H": 4, "dtype": "float64", "store": "after", "episodes": 64, "c": 1.5}
 
 
 def config_text(draw):
@@ -113,18 +106,7 @@ def config_text(draw):
     text = json.dumps(fields, indent=draw.choice((None, 2)))
     how = draw.randrange(14)
     if how == 0:
-        text = draw.choice(
-            (
-                "[" * 100_000,
-                '{"a":' * 50_000,
-                "[" * 9 + "]" * 9,
-                "null",
-                "",
-                "NaN",
-                '"x"',
-                "1" * 5000,
-            )
-        )
+        text = draw.choice(NO_CONFIGS)
     elif how == 1:
         text = text[: draw.randrange(len(text))]
     elif how == 2:
@@ -135,10 +117,9 @@ def config_text(draw):
         text = text.replace('"', draw.choice(("'", "“", "")))
     elif how == 5:
         text = text[:-1] + ', "N": ' + json.dumps(draw.choice(ODD)) + "}"
+    encoding = draw.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1", "utf-32"))
     try:
-        data = text.encode(
-            draw.choice(("utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1", "utf-32"))
-        )
+        data = text.encode(encoding)
     except UnicodeEncodeError:
         data = text.encode("utf-8", "surrogatepass")
     if how > 10:
@@ -147,17 +128,11 @@ def config_text(draw):
     return data
 
 
-VALID = {"N": 3, "k": 2, "H": 4, "dtype": "float64", "store": "after", "episodes": 64, "c": 1.5}
-
-
 def config_words(draw, place):
     """A command line with a config file in the current folder."""
     (place / "config.json").write_bytes(config_text(draw))
-    return [
-        "--config",
-        draw.choice(("config.json",) * 30 + WORDS),
-        *(words(draw) if draw.random() < 0.1 else []),
-    ]
+    file = draw.choice(("config.json",) * 30 + WORDS)
+    return ["--config", file, *(words(draw) if draw.random() < 0.1 else [])]
 
 
 class Accepted(BaseException):
@@ -169,41 +144,35 @@ def accept(*args):
 
 
 @contextlib.contextmanager
-def within(seconds=60):
-    """Fault where a block takes longer."""
+def not_trained(seconds=60):
+    """Block that raises Accepted in place of training, and Fault where it takes longer."""
 
     def end(number, frame):
         raise Fault(f"no answer after {seconds} s")
 
     signal.signal(signal.SIGALRM, end)
     signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-
-
-@contextlib.contextmanager
-def not_trained():
     with (
         mock.patch.object(runs, "train_all", accept),
         mock.patch.object(runs, "check_parity", accept),
     ):
-        yield
+        try:
+            yield
+        finally:
+            signal.alarm(0)
 
 
 def answer(argv, place):
     """Fault unless the command line, in the folder `place`, answers rightly in this process."""
     os.chdir(place)
-    try:
+    with about(f"to {ascii(argv):.300}"):
         judge(argv, place)
-    except Fault as fault:
-        raise Fault(f"{fault}, to {ascii(argv):.300}") from None
+    return True
 
 
 def judge(argv, place):
     out, err, before, start = io.StringIO(), io.StringIO(), tree(place), time.process_time()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), not_trained(), within():
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), not_trained():
         try:
             code = cli.main(argv)
         except Accepted:
@@ -224,18 +193,11 @@ def judge(argv, place):
 
 
 def command_line(draw, number, place):
-    answer(words(draw), place)
-    return True
+    return answer(words(draw), place)
 
 
 def config_file(draw, number, place):
-    answer(config_words(draw, place), place)
-    return True
-
-
-def from_python(draw, number, place):
-    python_call(draw, place)
-    return True
+    return answer(config_words(draw, place), place)
 
 
 class Index:
@@ -248,15 +210,15 @@ class Index:
 PYTHON = (
     *ODD, b"4", 1j, Decimal("2"), Fraction(3, 2), np.int64(2), np.float32(0.5), np.float64("nan"),
     np.uint8(3), np.bool_(True), np.str_("lvgts"), np.array(4), np.array([4]), np.array("x"),
-    range(3),
-    iter([1]), {1, 2}, (0, 0), Index(), object(), int, print, Ellipsis, memoryview(b"1"),
-    np.arange(2),
-    np.datetime64("2020-01-01"), "a\nb", -(10**400), np.longdouble(2), frozenset(), Path("x"), 0.0,
+    range(3), iter([1]), {1, 2}, (0, 0), Index(), object(), int, print, Ellipsis, memoryview(b"1"),
+    np.arange(2), np.datetime64("2020-01-01"), "a\nb", -(10**400), np.longdouble(2), frozenset(),
+    Path("x"), 0.0,
 )  # fmt: skip
+SMALL = {"H": 2, "hidden": 2, "model_steps": 1, "episodes": 32}
 
 
-def python_call(draw, place):
-    """One call from Python; what it was. Fault unless it is a ConfigError, or accepted."""
+def from_python(draw, number, place):
+    """One call from Python, that is a ConfigError or accepted."""
     value, other = draw.choice(PYTHON), draw.choice(PYTHON)
     name = draw.choice(list(FIELDS))
     os.chdir(place)
@@ -273,16 +235,14 @@ def python_call(draw, place):
         "several": lambda: runs.train({str(draw.random()): config, "x": other}, value, quiet=True),
     }
     what = draw.choice(list(calls))
-    with not_trained(), within():
+    with not_trained():
         try:
             calls[what]()
         except (ConfigError, Accepted):
             pass
         except BaseException as error:
             raise Fault(f"{what}, {name}, {value!r:.200}, {other!r:.200}: {error!r:.300}") from None
-
-
-SMALL = {"H": 2, "hidden": 2, "model_steps": 1, "episodes": 32}
+    return True
 
 
 def small_run(draw, n, place):
@@ -293,24 +253,16 @@ def small_run(draw, n, place):
         if name not in ("task", "algo") and draw.random() < 0.25:
             changes[name] = value(draw, field.type, limits)
     pairs = [f"{name}={str(x).lower()}" for name, x in changes.items() if not too_long(name, x)]
-    task = [
-        "--task",
-        draw.choice(TASKS),
-        "--algo",
-        draw.choice(ALGOS),
-        "--seeds",
-        str(draw.randint(1, 3)),
-    ]
+    task = ["--task", draw.choice(TASKS), "--algo", draw.choice(ALGOS)]
+    task += ["--seeds", str(draw.randint(1, 3))]
     out = place / "out"
     ended = command([*task, *TINY, *pairs, "--out", out])
-    try:
+    with about(" ".join(task + pairs)):
         answered(ended, lines=4)
         if ended.code == 2 and out.exists():
             raise Fault("exit 2, and yet it wrote")
         if ended.code == 0:
             check_finite(out)
-    except Fault as fault:
-        raise Fault(f"{' '.join(task + pairs)}: {fault}") from None
     return True
 
 
@@ -326,12 +278,9 @@ def value(draw, kind, limits):
         return draw.random() < 0.5
     if kind is int:
         return draw.randint(1, 9)
-    unit = limits is not None and limits.startswith("in")
-    return (
-        draw.choice((0.0, 1.0, draw.random(), 1e-9))
-        if unit
-        else draw.choice((0.0, 1e-30, draw.random(), 3.0, 1e4, 1e9, -draw.random()))
-    )
+    if limits is not None and limits.startswith("in"):
+        return draw.choice((0.0, 1.0, draw.random(), 1e-9))
+    return draw.choice((0.0, 1e-30, draw.random(), 3.0, 1e4, 1e9, -draw.random()))
 
 
 def check_finite(out):

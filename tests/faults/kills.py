@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from faults import harness
-from faults.harness import COMMANDS, Fault, answered, command, reference, same
+from faults.harness import COMMANDS, Ended, Fault, about, answered, command, references, resumed
 
 CODES = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}
 # What Python tells of before it does it: each is a moment at which a file is about to change.
@@ -45,8 +46,8 @@ def counted(name):
 
 
 def prepare():
+    references("train", "pendulum")
     for name in ("train", "pendulum"):
-        reference(name)
         counted(name)
 
 
@@ -59,15 +60,14 @@ def at_a_write(draw, number, place):
         how = draw.choice(list(CODES))
         at = number % most + 1 if attempt == 0 else draw.randint(1, most)
         late = draw.choice((0.0, draw.uniform(0.0, 0.01)))
-
         ended = command(words, functools.partial(killer, out, at, how, late))
-        effective = ended.code != 0
-        check_killed(ended, how, effective)
+        with about(f"killed by {how.name}"):
+            check_killed(ended, (CODES[how], 0))
         words = [*COMMANDS[name], "--out", out, "--resume"]
-        if not effective:
+        if not ended.code:  # it had ended before
             break
-    resumed(command(words), name, out)
-    return attempt > 0 or effective
+    resumed(name, out)
+    return attempt > 0 or ended.code != 0
 
 
 def killer(out, at, how, late):
@@ -90,53 +90,41 @@ def killer(out, at, how, late):
     on_writes(out, hook)
 
 
-def check_killed(ended, how, effective):
-    """Fault unless a program that was killed ends as it should, or it had ended before."""
-    codes = (CODES[how],) if effective else (0,)
-    answered(ended, codes) if codes[0] >= 0 else None
+def check_killed(ended, codes, lines=1):
     if ended.code not in codes or "Traceback" in ended.err:
-        raise Fault(f"{ended}, killed by {how.name}")
+        raise Fault(f"{ended}, not {codes}")
+    if ended.code > 0:
+        answered(ended, codes, lines)
 
 
-def resumed(ended, name, out, besides=()):
-    answered(ended, codes=(0,), lines=0)
-    same(reference(name), out, besides)
-
-
-PROGRAMS = {  # by reference: other words, and the signals' addressees
-    "train": (("--jobs", "1"), ("parent",)),
-    "jobs": (("--jobs", "2"), ("parent", "group", "child")),
-    "figure2": (("--jobs", "2"), ("parent", "group", "child")),
-    "lags": (("--jobs", "1"), ("parent",)),
+PROGRAMS = {  # the command, more words, and the signals' addressees
+    "train": ("train", ("--jobs", "1"), ("parent",)),
+    "jobs": ("train", ("--jobs", "2"), ("parent", "group", "child")),
+    "figure2": ("figure2", ("--jobs", "2"), ("parent", "group", "child")),
+    "lags": ("lags", ("--jobs", "1"), ("parent",)),
 }
 
 
 def at_a_moment(draw, number, place):
     """A kill of a program, its group or a child, at a random moment once it has begun."""
     scenario = list(PROGRAMS)[number % len(PROGRAMS)]
-    name = "train" if scenario == "jobs" else scenario
-    extra, targets = PROGRAMS[scenario]
+    name, extra, targets = PROGRAMS[scenario]
     out, target, how = place / "out", draw.choice(targets), draw.choice(list(CODES))
     start = [sys.executable, str(harness.ROOT / "run.py"), *COMMANDS[name], *extra, "--out", out]
-    with (place / "stderr").open("w+") as err:
+    with about(f"{scenario}, {how.name} to the {target}"), (place / "stderr").open("w+") as err:
         process = subprocess.Popen(start, stdout=err, stderr=err, start_new_session=True)
         effective = strike(process, out, draw, target, how)
         try:
             code = process.wait(harness.SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            raise Fault(f"no end after {how.name} to the {target}") from None
-        err.seek(0)
-        said = err.read()
-    effective = effective and code != 0
-    if effective:
-        codes = (CODES[how],) if target != "child" else (1, 130, 143)
-        if code not in codes or "Traceback" in said:
-            raise Fault(
-                f"{scenario}: exit {code} after {how.name} to the {target}, {said[-300:]!r}"
-            )
-    wait_for_the_lock(out)
-    resumed(command([*COMMANDS[name], *extra, "--out", out, "--resume"]), name, out)
+            raise Fault("no end") from None
+        effective = effective and code != 0
+        if effective:
+            codes = (CODES[how],) if target != "child" else (1, 130, 143)
+            check_killed(Ended(code, "", (place / "stderr").read_text()), codes, lines=9)
+        wait_for_children(out)
+        resumed(name, out, *extra)
     return effective
 
 
@@ -148,9 +136,9 @@ def strike(process, out, draw, target, how):
     time.sleep(draw.choice((0.0, draw.uniform(0.0, 0.3), draw.uniform(0.0, 3.0))))
     addressee = process.pid
     if target == "child":
-        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         with contextlib.suppress(OSError, IndexError):
-            addressee = draw.choice(open(children).read().split())  # noqa: SIM115
+            addressee = draw.choice(children.read_text().split())
     if process.poll() is not None or (target == "child" and addressee == process.pid):
         return False
     with contextlib.suppress(ProcessLookupError):
@@ -159,15 +147,15 @@ def strike(process, out, draw, target, how):
     return False
 
 
-def wait_for_the_lock(out):
+def wait_for_children(out):
     """Wait until the children of a parent that was killed have seen that and ended."""
     end = time.monotonic() + 30
-    while any(out.rglob(".lock")) and busy(out) and time.monotonic() < end:
+    while busy(out) and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def busy(out):
-    """Whether a process has a folder or file of `out` in its command line or open."""
+    """Whether a process has a folder or file of `out` open."""
     for process in os.listdir("/proc"):
         if process.isdecimal() and int(process) != os.getpid():
             with contextlib.suppress(OSError):

@@ -17,7 +17,7 @@ KINDS = {
     "small": Kind("random small runs", 4, 400, inputs.small_run),
     "damage": Kind("damaged files of a run", 10, 1_600, damage.read_back, damage.prepare),
     "study": Kind("damaged files of a study", 0, 100, damage.in_a_study, STUDIES),
-    "hostile": Kind("hostile files", 10, 177, hostile.trial, damage.prepare),
+    "hostile": Kind("hostile files", 10, 192, hostile.trial, damage.prepare),
     "limits": Kind("small machines and failing disks", 6, 250, limits.any_of, kills.prepare),
     "disks": Kind("disks of some kilobytes", 0, 30, limits.small_disk, ONE),
     "big": Kind("random sizes under a limit of memory", 2, 150, limits.big),

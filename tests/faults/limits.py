@@ -3,11 +3,9 @@
 import errno
 import functools
 import os
-import subprocess
-import sys
 
 from faults import harness
-from faults.harness import COMMANDS, Fault, answered, command, reference, same
+from faults.harness import COMMANDS, Fault, about, address_space, answered, command, resumed
 from faults.kills import counted, on_writes
 from lvgts_np.paper.constants import COMBINES
 from lvgts_np.training.config import ALGOS, TASKS, Config, preset
@@ -17,31 +15,21 @@ from lvgts_np.training.limits import memory as memory_of
 MB = 2**20
 
 
-def resumed(out, name="train"):
-    answered(command([*COMMANDS[name], "--out", out, "--resume"]), codes=(0,), lines=0)
-    same(reference(name), out)
-
-
-def address_space(extra):
-    """Limit this process to what it has and `extra` bytes."""
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[0])
-    harness.limit(AS=pages * os.sysconf("SC_PAGE_SIZE") + extra)
-
-
 def memory(draw, number, place):
     """A run within a little more memory than the program has at its start."""
     out = place / "out"
     extra = int(draw.choice((0.2, 2, 20, 200)) * MB * draw.random())
     ended = command([*COMMANDS["train"], "--out", out], functools.partial(address_space, extra))
-    try:
-        answered(ended, codes=(0, 1, 2), lines=3)
-        if ended.code == 2 and out.exists():
-            raise Fault(f"{ended}, and yet it wrote")
-        resumed(out)
-    except Fault as fault:
-        raise Fault(f"{extra / MB:.2f} MB more: {fault}") from None
+    with about(f"{extra / MB:.2f} MB more"):
+        judge(ended, out)
+        resumed("train", out)
     return ended.code != 0
+
+
+def judge(ended, out, lines=3):
+    answered(ended, lines=lines)
+    if ended.code == 2 and out.exists():
+        raise Fault(f"{ended}, and yet it wrote")
 
 
 LIBRARIES = 250 * MB  # of addresses that the libraries take besides, as they begin to work
@@ -69,45 +57,31 @@ def sized(draw):
 @functools.cache
 def tiny():
     """Bytes that the smallest run takes, as the libraries begin to work."""
-    start = harness.forked(lambda: 0).peak
-    return (
-        command([*COMMANDS["train"], "--out", harness.scratch() / f"tiny_{os.getpid()}"]).peak
-        - start
-    )
+    return took([*COMMANDS["train"], "--out", harness.scratch() / f"tiny_{os.getpid()}"])[1]
+
+
+def took(words, before=lambda: None):
+    """Ended of a command, and the bytes that it took besides those at its start."""
+    start, ended = harness.forked(lambda: 0).peak, command(words, before)
+    return ended, ended.peak - start
 
 
 def big(draw, number, place):
     """A run of random sizes with nearly the memory that it is said to need, or a little more."""
     config, seeds, needed = sized(draw)
     room = int(needed * draw.choice((0.95, 1.1, 1.5)) + draw.choice((0, 1)) * LIBRARIES)
-    out = place / "out"
-    save(config, place / "config.json")
-    words = [
-        "--config",
-        place / "config.json",
-        "--seeds",
-        seeds,
-        "--quiet",
-        "--no-parity",
-        "--out",
-        out,
-    ]
-    start = harness.forked(lambda: 0).peak
-    ended = command(words, functools.partial(address_space, room))
-    try:
-        answered(ended, codes=(0, 1, 2), lines=2)
-        if ended.code == 2 and out.exists():
-            raise Fault(f"{ended}, and yet it wrote")
-        if ended.code == 2 and room > needed + LIBRARIES:
+    out, file = place / "out", place / "config.json"
+    save(config, file)
+    words = ["--config", file, "--seeds", seeds, "--quiet", "--no-parity", "--out", out]
+    ended, peak = took(words, functools.partial(address_space, room))
+    said = f"said to need {needed / MB:.0f} MB, has {room / MB:.0f}"
+    pairs = [f"{x}={y}" for x, y in vars(config).items() if y != getattr(Config(), x)]
+    with about(f"{said}, {seeds} seeds, {' '.join(pairs)}"):
+        judge(ended, out, lines=2)
+        if ended.code and room > needed + LIBRARIES:
             raise Fault(f"there was room, and yet {ended}")
-        if ended.code == 1 and room > needed + LIBRARIES:
-            raise Fault(f"began, and then: {ended}")
-        if ended.peak - start > needed + tiny():
-            raise Fault(f"took {(ended.peak - start) / MB:.0f} MB")
-    except Fault as fault:
-        said = f"said to need {needed / MB:.0f} MB, has {room / MB:.0f}"
-        pairs = [f"{x}={y}" for x, y in vars(config).items() if y != getattr(Config(), x)]
-        raise Fault(f"{said}, {seeds} seeds, {' '.join(pairs)}: {fault}") from None
+        if peak > needed + tiny():
+            raise Fault(f"took {peak / MB:.0f} MB")
     return ended.code != 2
 
 
@@ -116,48 +90,31 @@ def file_size(draw, number, place):
     out, most = place / "out", 400 + int(draw.choice((100, 2_000, 20_000)) * draw.random())
     before = functools.partial(harness.limit, FSIZE=most)
     ended = command([*COMMANDS["train"], "--out", out], before)
-    try:
+    with about(f"files of {most} bytes"):
         answered(ended, codes=(0, 1), lines=3, names=(out, "drawn"))
-        resumed(out)
-    except Fault as fault:
-        raise Fault(f"files of {most} bytes: {fault}") from None
+        resumed("train", out)
     return ended.code != 0
 
 
 def small_disk(draw, number, place):
     """A disk of a few kilobytes, where one can be mounted; then the rest of the run elsewhere."""
-    kb = draw.choice((4, 16, 40, 80, 120, 160, 240, 4 * draw.randint(1, 80)))
-    kept, disk, script = place / "kept", place / "disk", harness.ROOT / "run.py"
+    kb = draw.choice((4, 120, 228, 232, 240, 260, 300, 4 * draw.randint(57, 120)))
+    kept, disk = place / "kept", place / "disk"
     disk.mkdir()
-    words = [sys.executable, script, *COMMANDS["train"], "--out", disk / "out"]
-    shell = f"mount -t tmpfs -o size={kb}k none {disk} && {{ {' '.join(map(str, words))}; }}"
-    shell += f"; code=$?; cp -a {disk} {kept}; exit $code"
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", shell],
-        capture_output=True, text=True, timeout=harness.SECONDS,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    inside = f'mount -t tmpfs -o size={kb}k none {disk} && {{ "$@"; }}; code=$?'
+    shell = f"unshare -rm bash -c '{inside}; cp -a {disk} {kept}; exit $code' bash \"$@\""
+    ended = harness.program([*COMMANDS["train"], "--out", disk / "out"], shell)
     if not kept.exists():
         return False  # not allowed here
-    try:
-        ended = harness.Ended(done.returncode, done.stdout, done.stderr)
-        answered(ended, codes=(0, 1, 2), lines=3)
+    with about(f"a disk of {kb} kB"):
+        answered(ended, lines=3)
         if ended.code != 2:
-            resumed(kept / "out")
-    except Fault as fault:
-        raise Fault(f"a disk of {kb} kB: {fault}") from None
-    return done.returncode != 0
+            resumed("train", kept / "out")
+    return ended.code != 0
 
 
-ERRORS = (
-    errno.ENOSPC,
-    errno.EIO,
-    errno.EACCES,
-    errno.EROFS,
-    errno.EDQUOT,
-    errno.EMFILE,
-    errno.ENOENT,
-)
+CODES = ("ENOSPC", "EIO", "EACCES", "EROFS", "EDQUOT", "EMFILE", "ENOENT")
+ERRORS = [getattr(errno, code) for code in CODES]
 
 
 def failing(draw, number, place):
@@ -170,12 +127,9 @@ def failing(draw, number, place):
             raise OSError(error, os.strerror(error), str(out / "injected"))
 
     ended = command([*COMMANDS["train"], "--out", out], lambda: on_writes(out, fail))
-    try:
-        answered(ended, codes=(0, 1, 2), lines=3)
-        resumed(out)
-    except Fault as fault:
-        many = "once" if once else "for good"
-        raise Fault(f"{os.strerror(error)} at write {at}, {many}: {fault}") from None
+    with about(f"{os.strerror(error)} at write {at}, {'once' if once else 'for good'}"):
+        answered(ended, lines=3)
+        resumed("train", out)
     return ended.code != 0
 
 
@@ -186,15 +140,11 @@ def descriptors(draw, number, place):
     jobs = draw.choice(("1", "2"))
     words = [*COMMANDS[name], "--jobs", jobs, "--out", out]
     ended = command(words, functools.partial(harness.limit, NOFILE=most))
-    try:
-        answered(ended, codes=(0, 1, 2), lines=2)
+    with about(f"{most} open files, {name} --jobs {jobs}"):
+        judge(ended, out, lines=2)
         if most >= 64 and jobs == "1" and ended.code:
             raise Fault(f"{ended}")
-        if ended.code == 2 and out.exists():
-            raise Fault("exit 2, and yet it wrote")
-        resumed(out, name)
-    except Fault as fault:
-        raise Fault(f"{most} open files, {name} --jobs {jobs}: {fault}") from None
+        resumed(name, out)
     return True
 
 

@@ -6,8 +6,7 @@ import math
 import numpy as np
 
 from faults import harness
-from faults.harness import COMMANDS, Fault, answered, command, reference
-from lvgts_np.training import trainer as trainers
+from faults.harness import COMMANDS, Fault, about, answered, command, reference
 from lvgts_np.training.optim import Adam
 from lvgts_np.training.trainer import Trainer
 
@@ -43,7 +42,6 @@ def poke(array, x, draw):
 def sabotage(where, s, at, x, draw):
     """Have a number come in iteration `at`, in the seed at position s, in this process."""
     iterate, draw_noise, step = Trainer.iterate, Trainer._draw, Trainer._step
-    fit = Trainer._fit_model
 
     def spoiled(trainer):
         if trainer.iteration == at and (where in MUST or where.startswith("replay")):
@@ -64,14 +62,11 @@ def sabotage(where, s, at, x, draw):
             name = draw.choice(list(spoil))
             new = np.array(spoil[name], copy=True)
             poke(new[trainer.seeds.index(s) :][:1], x, draw)
-            if where == "losses":
-                losses = losses | {name: new}
-            else:
-                gradient = gradient | {name: new}
+            losses = losses | {name: new} if where == "losses" else losses
+            gradient = gradient | {name: new} if where == "gradient" else gradient
         return step(trainer, params, adam, losses, gradient, *rate)
 
-    Trainer.iterate, Trainer._draw, Trainer._step, Trainer._fit_model = spoiled, noise, stepped, fit
-    assert trainers.Trainer is Trainer
+    Trainer.iterate, Trainer._draw, Trainer._step = spoiled, noise, stepped
 
 
 def trial(draw, number, place):
@@ -88,10 +83,8 @@ def trial(draw, number, place):
         sabotage(where, s, at, x, draw)
 
     ended = command([*COMMANDS[name], "--no-parity", "--out", out], before)
-    try:
+    with about(f"{x} in {where} of seed {s} of {name} at {at}, {strict = }"):
         judge(ended, name, out, s, where)
-    except Fault as fault:
-        raise Fault(f"{x} in {where} of seed {s} of {name} at {at}, {strict = }: {fault}") from None
     return True
 
 

@@ -26,7 +26,7 @@ def test_the_page_has_a_row_for_each_kind_and_none_failed():
     numbers = [[int(cell) for cell in row[1:]] for row in rows]
     assert [tried for tried, _, _ in numbers] == [kind.long for kind in KINDS.values()]
     assert last == ["all", *(str(sum(column)) for column in zip(*numbers, strict=True))]
-    assert all(effective <= tried for tried, effective, _ in numbers)
+    assert all(0 < effective <= tried and failed == 0 for tried, effective, failed in numbers)
 
 
 def test_the_long_form_is_as_large_as_the_page_says():
