@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from multiprocessing.context import SpawnContext, SpawnProcess
@@ -120,7 +121,10 @@ def end(executor):
 
 def end_of_child():
     """How the first process died; what it said has gone to stderr."""
-    codes = [child.exitcode for child in Child.started if child.exitcode]
+    codes, patience = [], time.monotonic() + 2.0
+    while not codes and time.monotonic() < patience:  # the pool may have seen it first
+        codes = [child.exitcode for child in Child.started if child.exitcode]
+        time.sleep(0.05)
     # Where one dies the pool ends the others with SIGTERM.
     code = min(codes, key=lambda code: code in (-signal.SIGTERM, 128 + signal.SIGTERM), default=1)
     if code >= 0:
