@@ -92,15 +92,13 @@ def local(jobs):
     try:
         yield executor
     except BrokenProcessPool as error:
-        reason = end_of_child()
-        end(executor)
         interrupts.after_row()
-        raise ChildProcessError(reason) from error
-    except (KeyboardInterrupt, SystemExit):
-        end(executor)
-        raise
+        raise ChildProcessError(end_of_child()) from error
     finally:
-        executor.shutdown(cancel_futures=True)
+        # A signal that cuts the wait for a thread short makes Python take the thread for ended, and
+        # what it serves away from processes that start.
+        with interrupts.blocked():
+            end(executor)
         for name in single:
             os.environ.pop(name, None)
 
