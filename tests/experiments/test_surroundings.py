@@ -135,7 +135,7 @@ def test_a_study_with_a_damaged_table_prints_its_results(tmp_path, monkeypatch, 
         return found
 
     monkeypatch.setattr(runs, "train", damaged)
-    assert main([*words, str(tmp_path), "--resume"]) == 1
+    assert main([*words, "--resume"]) == 1
     again, err = capsys.readouterr()
     assert again.splitlines() == out.splitlines()[:-1]
     assert err.count("attention.csv: damaged") == err.count("\n") == 2  # of the condition, the page
