@@ -116,17 +116,9 @@ def test_a_study_whose_runs_all_fail_is_reported(tmp_path, capsys):
 
 
 def test_a_study_with_a_damaged_table_prints_its_results(tmp_path, monkeypatch, capsys):
-    words = [
-        "figure2",
-        "--smoke",
-        "--quiet",
-        "--seeds",
-        "1",
-        "--set",
-        "hidden=8",
-        "episodes=24",
-    ] + ["--out"]
-    assert main([*words, str(tmp_path)]) == 0
+    words = ["figure2", "--smoke", "--quiet", "--seeds", "1", "--out", str(tmp_path)]
+    words += ["--set", "hidden=8", "episodes=24"]
+    assert main(words) == 0
     out, train = capsys.readouterr().out, runs.train
 
     def damaged(*args, **modes):
