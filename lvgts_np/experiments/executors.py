@@ -1,6 +1,7 @@
 """Calls that share nothing, run in any `concurrent.futures` executor."""
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import signal
@@ -39,7 +40,7 @@ def run_all(work, tasks, executor, watch):
             while wait(futures, SECONDS).not_done:
                 watch()
                 if interrupts.now.waiting:
-                    stop(futures)
+                    stop(futures, executor)
             interrupts.after_row()
         return [future.result() for future in futures]
     except (KeyboardInterrupt, SystemExit):
@@ -58,34 +59,52 @@ def cancel(futures):
         future.cancel()
 
 
-def stop(futures):
-    """Let the processes here end after their rows, and start no other calls."""
+def stop(futures, executor):
+    """Let the processes of `local` end after their rows, and start no other calls."""
     cancel(futures)
-    processes = multiprocessing.active_children()
-    if not processes:
+    if not (children := getattr(executor, "children", None)):
         interrupts.after_row()  # another executor's workers hear of no signal
-    for process in processes:
-        process.terminate()
+    for child in children:
+        child.terminate()
+
+
+class Children(list):
+    """Processes of an executor; where it is `over`, one that is still started is killed."""
+
+    over = False
+
+    def kill(self):
+        self.over = True
+        for child in self:
+            child.kill()
 
 
 class Child(SpawnProcess):
     """Process that gets no signal before it is ready for one."""
 
-    started = []
+    def __init__(self, siblings, **how):
+        super().__init__(**how)
+        self.siblings, self.waiting = siblings, interrupts.now.waiting
+
+    def __getstate__(self):
+        return {**vars(self), "siblings": None}
 
     def start(self):
-        self.started.append(self)
         with interrupts.blocked():
             super().start()
+        self.siblings.append(self)
+        if self.siblings.over:
+            self.kill()
 
 
 @contextlib.contextmanager
 def local(jobs):
     """Executor of `jobs` processes on this machine, which end with this one, however it ends."""
     # A new process for each call, as a forked one may inherit a lock that no thread releases.
-    spawn = SpawnContext()
-    spawn.Process, Child.started = Child, []
+    spawn, children = SpawnContext(), Children()
+    spawn.Process = functools.partial(Child, children)
     executor = ProcessPoolExecutor(jobs, spawn, follow, max_tasks_per_child=1)
+    executor.children = children
     # On arrays this small, more threads only wait for each other; a BLAS reads this as it loads.
     single = [name for name in THREADS if name not in os.environ]
     os.environ.update(dict.fromkeys(single, "1"))
@@ -93,36 +112,24 @@ def local(jobs):
         yield executor
     except BrokenProcessPool as error:
         interrupts.after_row()
-        raise ChildProcessError(end_of_child()) from error
+        raise ChildProcessError(end_of_child(children)) from error
     finally:
         # A signal that cuts the wait for a thread short makes Python take the thread for ended, and
-        # what it serves away from processes that start.
+        # what it serves away from processes that start. What is killed has no call any more, or its
+        # files can bear it.
         with interrupts.blocked():
-            end(executor)
+            children.kill()
+            executor.shutdown(cancel_futures=True)
         for name in single:
             os.environ.pop(name, None)
 
 
-def end(executor):
-    """Kill the processes of `local`, whose files can bear it, until the executor starts no more."""
-    ending = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True})
-    while True:
-        for process in Child.started:
-            if process.is_alive():
-                process.kill()
-        if ending.ident is None:
-            ending.start()
-        ending.join(0.1)
-        if not ending.is_alive():
-            return
-
-
-def end_of_child():
+def end_of_child(children):
     """How the first process died; what it said has gone to stderr."""
     codes, patience = [], time.monotonic() + 2.0
     while not codes and time.monotonic() < patience:  # the pool may have seen it first
-        codes = [child.exitcode for child in Child.started if child.exitcode]
-        time.sleep(0.05)
+        time.sleep(0.01)
+        codes = [child.exitcode for child in children if child.exitcode]
     # Where one dies the pool ends the others with SIGTERM.
     code = min(codes, key=lambda code: code in (-signal.SIGTERM, 128 + signal.SIGTERM), default=1)
     if code >= 0:
@@ -154,6 +161,7 @@ def stop_if_unguarded():
 
 def follow():
     """Make this process stop when its parent does, and leave Ctrl-C to it."""
+    interrupts.now.waiting = multiprocessing.current_process().waiting
     interrupts.obey()
 
     def end_with_parent():

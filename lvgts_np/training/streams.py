@@ -36,6 +36,7 @@ def lost():
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     kept = [error for error in errors if not isinstance(error, BrokenPipeError)]
+    errors.clear()
     return kept[0] if kept else None
 
 

@@ -16,7 +16,6 @@ from lvgts_np.cli import main
 from lvgts_np.experiments import batches, executors, runs, versions
 from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_directory import OutputError, locked
-from lvgts_np.experiments.studies import figure2
 from lvgts_np.training import arithmetic, limits
 from lvgts_np.training.config import SMOKE, ConfigError, preset
 from lvgts_np.training.trainer import Trainer
@@ -117,27 +116,18 @@ def test_a_study_whose_runs_all_fail_is_reported(tmp_path, capsys):
 
 
 def test_a_study_with_a_damaged_table_prints_its_results(tmp_path, monkeypatch, capsys):
-    words = [
-        "figure2",
-        "--smoke",
-        "--quiet",
-        "--seeds",
-        "1",
-        "--set",
-        "hidden=8",
-        "episodes=24",
-        "--out",
-    ]
-    assert main([*words, str(tmp_path)]) == 0
-    out, train = capsys.readouterr().out, figure2.train
+    words = ["figure2", "--smoke", "--quiet", "--seeds", "1", "--out", str(tmp_path)]
+    words += ["--set", "hidden=8", "episodes=24"]
+    assert main(words) == 0
+    out, train = capsys.readouterr().out, runs.train
 
     def damaged(*args, **modes):
         found = train(*args, **modes)
         (tmp_path / "dummy_pmt/lvgts/seed_0/attention.csv").write_text("t,i,weight\n1,0\n")
         return found
 
-    monkeypatch.setattr(figure2, "train", damaged)
-    assert main([*words, str(tmp_path), "--resume"]) == 1
+    monkeypatch.setattr(runs, "train", damaged)
+    assert main([*words, "--resume"]) == 1
     again, err = capsys.readouterr()
     assert again.splitlines() == out.splitlines()[:-1]
     assert err.count("attention.csv: damaged") == err.count("\n") == 2  # of the condition, the page
