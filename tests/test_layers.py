@@ -10,12 +10,12 @@ PACKAGE = Path(__file__).parents[1] / "lvgts_np"
 FOLDERS = {
     "paper": ((), ("numpy", "autograd")),
     "adjoint": (("paper.constants",), ("numpy",)),
-    "tasks": ((), ("numpy", "scipy")),
-    "training": (("paper", "adjoint", "tasks"), ("numpy",)),
+    "tasks": ((), ("numpy", "autograd", "scipy")),
+    "training": (("paper", "adjoint", "tasks"), ("numpy", "autograd")),
     "check": (("paper", "adjoint", "tasks"), ("numpy", "autograd", "hypothesis")),
     "experiments": (
         ("paper", "adjoint", "tasks", "training"),
-        ("numpy", "scipy", "matplotlib", "tqdm"),
+        ("numpy", "autograd", "scipy", "matplotlib", "tqdm"),
     ),
 }
 LIBRARIES = {name for _, libraries in FOLDERS.values() for name in libraries}

@@ -26,12 +26,13 @@ from lvgts_np.training.trainer import Trainer
 
 FOLDER_FILES = {
     "config.json", "versions.json", "log.csv", "summary.json", "checkpoint.npz", "timing.csv",
-    "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv",
+    "attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv", "compass.csv",
 }  # fmt: skip
-PICTURES = {"learning_curve", "attention", "credit", "credit_flow", "episode"}
+PICTURES = {"learning_curve", "attention", "credit", "credit_flow", "episode", "compass"}
 LOG = (
     "iteration,episodes,return_recall,return_total,eval_return_recall,eval_return_total,"
-    "loss_reward,loss_decoder,loss_transition,attention_remember,credit_early,credit_recall"
+    "loss_reward,loss_decoder,loss_transition,attention_remember,credit_early,credit_recall,"
+    "true_credit_0,true_credit_1,modelled_credit_0,modelled_credit_1,credit_ratio,credit_sign"
 )
 
 
@@ -197,7 +198,7 @@ def test_a_loaded_agent_acts_as_the_trained_one_did(tmp_path):
         trainer.iterate()
     noise = trainer.task.draw(np.random.default_rng(1), 3)
     stacked = {name: x[None] for name, x in noise.items()}
-    played, _ = collect(trainer.task, trainer._agent(), stacked)
+    played, _ = collect(trainer.task, trainer.agent(), stacked)
     agent, (state, o_t) = Agent.load(folder), trainer.task.reset(noise)
     for t in range(trainer.task.T):
         a_t = agent.act(o_t)

@@ -41,7 +41,7 @@ def poke(array, x, draw):
 
 def sabotage(where, s, at, x, draw):
     """Have a number come in iteration `at`, in the seed at position s, in this process."""
-    iterate, draw_noise, step = Trainer.iterate, Trainer._draw, Trainer._step
+    iterate, draw_noise, step = Trainer.iterate, Trainer.draw, Trainer._step
 
     def spoiled(trainer):
         if trainer.iteration == at and (where in MUST or where.startswith("replay")):
@@ -66,7 +66,7 @@ def sabotage(where, s, at, x, draw):
             gradient = gradient | {name: new} if where == "gradient" else gradient
         return step(trainer, params, adam, losses, gradient, *rate)
 
-    Trainer.iterate, Trainer._draw, Trainer._step = spoiled, noise, stepped
+    Trainer.iterate, Trainer.draw, Trainer._step = spoiled, noise, stepped
 
 
 def trial(draw, number, place):
