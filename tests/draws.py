@@ -28,6 +28,7 @@ class Case(NamedTuple):
     encoder_N: int = 2
     rule: str = "paper"
     store: str = "before"
+    count_from: int = 0
     lm_svg: bool = False
     combine: str = "mlp"
     scale: float = 1.0
@@ -35,7 +36,8 @@ class Case(NamedTuple):
 
     @property
     def encoder(self):
-        return {"N": self.encoder_N, "k": self.k, "rule": self.rule}
+        own = {"N": self.encoder_N, "k": self.k, "rule": self.rule}
+        return own | {"count_from": self.count_from}
 
     @property
     def shortcut(self):
@@ -43,7 +45,8 @@ class Case(NamedTuple):
 
     @property
     def rollout(self):
-        return {"N": self.N, "shortcut": self.shortcut, "store": self.store}
+        own = {"N": self.N, "shortcut": self.shortcut, "store": self.store}
+        return own | {"count_from": self.count_from}
 
     @property
     def rng(self):
@@ -54,6 +57,7 @@ def cases(**fixed):
     """Hypothesis strategy of cases; `fixed` pins or replaces fields."""
     ranges = {"S": (1, 2), "B": (1, 3), "T": (2, 8), "O": (1, 3), "A": (1, 2), "H": (1, 4)}
     ranges |= {"hidden": (1, 5), "k": (1, 9), "N": (1, 9), "encoder_N": (1, 9)}
+    ranges |= {"count_from": (0, 1)}
     fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
     fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
     fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}

@@ -21,7 +21,7 @@ def replayed(backend, store):
 
 
 def naive_replay(store):
-    return naive.replay(None, None, None, ([], [], []), 1, store, False)
+    return naive.replay(None, None, None, ([], [], []), 1, False, store, 0)
 
 
 RULE = {
@@ -71,9 +71,9 @@ def test_the_text_s_replay_raises_by_itself():
     ("function", "defaults"),
     [
         (attention.topk_weights, {"rule": "topk_rule"}),
-        (model.encode, {"rule": "topk_rule"}),
-        (imagine.replay, {"store": "store"}),
-        (policy.checked, {"store": "store"}),
+        (model.encode, {"rule": "topk_rule", "count_from": "count_from"}),
+        (imagine.replay, {"store": "store", "count_from": "count_from"}),
+        (policy.Rollout, {"store": "store", "count_from": "count_from"}),
         (
             model.init_model,
             {"combine": "combine", "actions": "init_actions", "recurrence": "init_recurrence"},

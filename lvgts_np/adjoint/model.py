@@ -45,7 +45,7 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
 
 def block_gradient(phi, data, encoder, alphas, buffers):
     """Losses and gradient of a few seeds, with data (S, T, B, .). [A.2, Eq. 7]"""
-    (o, a, r), N = data, encoder["N"]
+    (o, a, r), N, count_from = data, encoder["N"], encoder.get("count_from", 0)
     nets = networks(phi, *(name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi))
     B, H = o.shape[2], phi["b.W"].shape[-1]
     W = phi["b.W"] * H**-0.5
@@ -60,7 +60,8 @@ def block_gradient(phi, data, encoder, alphas, buffers):
     x = (h[:, :-B], a[:, :-B], one[:, B:])
     loss_transition, _, g_f = fit("f", nets, x, q[:, B:], alphas[2], buffers)  # SG: no λ
 
-    g_b = encode_adjoint(nets, W, trace, lambda_h.reshape(trace.h.shape), N, buffers)
+    lambda_h = lambda_h.reshape(trace.h.shape)
+    g_b = encode_adjoint(nets, W, trace, lambda_h, N, count_from, buffers)
     return (loss_reward, loss_decoder, loss_transition), g_r | g_d | g_f | g_b
 
 
@@ -137,12 +138,12 @@ def empty_trace(nets, o, a, W, buffers):
     return Trace(**trace, reads=[None])
 
 
-def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
+def encode_adjoint(nets, W, trace, lambda_h, N, count_from, buffers):
     """Backward pass of the encoder: the gradient with respect to b. [Eq. 3, Alg. 2, §4.2]
 
-    λ_h_t = ∂L/∂h_t + Σ_{s>t} (∂h_m^s/∂h_t)ᵀ λ_h_m^s + [N ∤ t+1] (∂q_{t+1}/∂h_t)ᵀ λ_q_{t+1}
+    λ_h_t = ∂L/∂h_t + Σ_{s>t} (∂h_m^s/∂h_t)ᵀ λ_h_m^s + [N ∤ t+1+c] (∂q_{t+1}/∂h_t)ᵀ λ_q_{t+1}
 
-    lambda_h (S, T, B, H) (in/out) enters with the losses' derivatives with respect to each latent,
+    c is count_from. lambda_h (S, T, B, H) (in/out) enters with the losses' derivatives with respect to each latent,
     and gathers, from the last step to the first, those through later latents.
     """
     x_q, v_q, x_c, v_c, h, reads = trace
@@ -160,7 +161,7 @@ def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
             lambda_key[:, t] = read_adjoint(reads[t], lambda_h_m, lambda_h)  # h_m = Σ_i w_t[i] h_i
             lambda_q[:, t] += np.matmul(lambda_key[:, t], W.mT)  # key_query = q_t W / √H
         mlp_adjoint(nets["b.q"], v_q[:, t], lambda_q[:, t], lambda_v_q[:, t])
-        if t % N != 0:  # the truncation: else h_{t-1} was detached
+        if t > 0 and (t + count_from) % N != 0:  # the truncation: else h_{t-1} is detached
             lambda_h[:, t - 1] += np.matmul(lambda_v_q[:, t], W_h.mT)  # q_t = MLP_ψ(., h_{t-1})
     g = {"b.W": np.matmul(flatten_time(x_c)[..., :H].mT, flatten_time(lambda_key)) * H**-0.5}
     g |= mlp_gradient("b.q", *(flatten_time(x) for x in (x_q, v_q, lambda_v_q, lambda_q)))

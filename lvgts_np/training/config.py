@@ -24,6 +24,7 @@ BOUNDS = {  # as help and messages word them
     ">= 0": lambda x: x >= 0,
     ">= 1": lambda x: x >= 1,
     "> 0": lambda x: x > 0,
+    "0 or 1": lambda x: x in (0, 1),
     "in [0, 1]": lambda x: 0 <= x <= 1,
     "in [0, 1)": lambda x: 0 <= x < 1,
 }
@@ -63,6 +64,7 @@ class Config:
     distractor_scale: float = setting(0.1, "share of the pendulum's reward in G (T8)", "in [0, 1]")
     # The model [§3, A.3]
     N: int = setting(4, "[§4.2] gradients are truncated every N steps", ">= 1")
+    count_from: int = setting(0, "[Alg. 1] number of the first step, for N (M14)", "0 or 1")
     k: int = setting(3, "[§4.2] memories attended at each step", ">= 1")
     H: int = setting(16, "latent size (M12)", ">= 1")
     hidden: int = setting(64, "hidden units of every MLP (M12)", ">= 1")
@@ -123,13 +125,14 @@ class Config:
     def rollout(self):
         """Keyword arguments of `paper.imagine.replay`."""
         # [§3.2] the shortcut is all that the algorithms differ by
-        return {"N": self.N, "shortcut": self.algo == "lvgts", "store": self.store}
+        shortcut, first = self.algo == "lvgts", self.count_from
+        return {"N": self.N, "shortcut": shortcut, "store": self.store, "count_from": first}
 
     @property
     def encoder(self):
         """Keyword arguments of `paper.model.encode`."""
         N = self.N if self.truncate_encoder else self.T
-        return {"N": N, "k": self.k, "rule": self.topk_rule}
+        return {"N": N, "k": self.k, "rule": self.topk_rule, "count_from": self.count_from}
 
     def replace(self, /, **changes):
         """A copy with some fields changed; ConfigError names a field that does not exist."""

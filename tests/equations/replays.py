@@ -76,7 +76,7 @@ def naive_replay(n, case, params, inferred, nudge=None):
             a = n.act(p, h, eta[t], A_MAX)[0]
             return [x + y for x, y in zip(a, nudge[t], strict=True)]
 
-        return n.replay(p, act_at, h_0, noise, case.N, case.store, case.lm_svg)
+        return n.replay(p, act_at, h_0, noise, **case.rollout)
 
     noise = inferred.xi, inferred.rho, inferred.eta
     return scalars(n, f, params, inferred.h_0, w, *noise, nudge)
@@ -209,7 +209,8 @@ def reward_slopes(case):
         return joined(r_hat, dr)
 
     def hand(x, c):
-        *_, r_hat, dr = policy.imagine(phi, theta, inferred, A_MAX, case.shortcut, layers.Buffers())
+        rollout = policy.Rollout(**case.rollout)
+        *_, r_hat, dr = policy.imagine(phi, theta, inferred, A_MAX, rollout, layers.Buffers())
         r_hat = r_hat.reshape(case.S, case.T, case.B).swapaxes(1, 2)
         return joined(r_hat, by_episode(dr)), None
 
@@ -218,7 +219,7 @@ def reward_slopes(case):
 
 @unit
 def replay_adjoint(case):
-    """Backward pass of the replay. [Alg. 1]   λ_ĥ_t = [N ∤ t] (...) + Σ_s w_s[t] λ_h_m^s"""
+    """Backward pass of the replay. [Alg. 1]   λ_ĥ_t = [N ∤ t+c] (...) + Σ_s w_s[t] λ_h_m^s"""
     phi, theta, inferred = replaying(case)
     T, S, B, A = onp.shape(inferred.eta)
     x = {"a": onp.zeros((T, S, B, A)), "v": onp.zeros((T, S, B, case.hidden))}
@@ -232,12 +233,10 @@ def replay_adjoint(case):
         return joined(imagine.replay(phi, pi, inferred, **case.rollout)[0])
 
     def hand(x, c):
-        buffers = layers.Buffers()
-        nets, reads, trace, _, dr = policy.imagine(
-            phi, theta, inferred, A_MAX, case.shortcut, buffers
-        )
+        buffers, rollout = layers.Buffers(), policy.Rollout(**case.rollout)
+        nets, reads, trace, _, dr = policy.imagine(phi, theta, inferred, A_MAX, rollout, buffers)
         lambda_x = dr * by_time(c, 1)
-        lambdas = policy.replay_adjoint(nets, trace, reads, lambda_x, case.N, case.store, buffers)
+        lambdas = policy.replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
         each = zip(("a", "v", "out"), (lambda_x[..., case.H :], *lambdas), strict=True)
         return None, {name: x.swapaxes(0, 1) for name, x in each}
 

@@ -79,7 +79,7 @@ def scalar_replay(phi, theta, inferred, case, s, b):
     *noise, eta = ([x_t[s, b].tolist() for x_t in x] for x in inferred[1:])
     act_at = lambda h, t: naive.act(pi, h, eta[t], A_MAX)[0]  # noqa: E731
     h_0 = inferred.h_0[s, b].tolist()
-    return naive.replay(p, act_at, h_0, noise, case.N, case.store, case.lm_svg)
+    return naive.replay(p, act_at, h_0, noise, **case.rollout)
 
 
 def check_replay(case):
@@ -139,7 +139,7 @@ def test_freezing_the_boundaries_gives_the_truncated_gradient(N, case):
 @given(case=cases(scale=st.sampled_from([0.25, 0.5])), beyond=st.integers(0, 3))
 def test_from_N_equal_T_on_nothing_is_cut(case, beyond):
     phi, theta, inferred = random_replay(case, case.rng)
-    at_T = policy_gradient(phi, theta, inferred, case, N=case.T + beyond)
+    at_T = policy_gradient(phi, theta, inferred, case, N=case.T + case.count_from + beyond)
     with detached_by(lambda x: x):
         full = policy_gradient(phi, theta, inferred, case, N=1)
     assert difference(at_T, full) == 0.0
@@ -150,7 +150,9 @@ def test_from_N_equal_T_on_nothing_is_cut(case, beyond):
 )
 def test_below_T_the_gradient_is_another_one(case):
     phi, theta, inferred = random_replay(case, case.rng)
-    truncated, full = (policy_gradient(phi, theta, inferred, case, N=N) for N in (case.N, case.T))
+    truncated, full = (
+        policy_gradient(phi, theta, inferred, case, N=N) for N in (case.N, case.T + 1)
+    )
     assert difference(truncated, full) > 1e-9 * largest(full)
 
 

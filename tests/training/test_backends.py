@@ -29,9 +29,9 @@ def test_the_backends_agree(task, algo):
     check(task, algo=algo)
 
 
-@pytest.mark.parametrize("switches", list(product(COMBINES, TOPK_RULES, STORES)))
+@pytest.mark.parametrize("switches", list(product(COMBINES, TOPK_RULES, STORES, (0, 1))))
 def test_they_agree_whatever_the_switches(switches):
-    check(**dict(zip(("combine", "topk_rule", "store"), switches, strict=True)))
+    check(**dict(zip(("combine", "topk_rule", "store", "count_from"), switches, strict=True)))
 
 
 def test_the_problem_moves_every_parameter_and_credit_crosses_the_detaches():
