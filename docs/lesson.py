@@ -347,7 +347,7 @@ section("the shortcut")
 
 def rms_credit(algo, N=4, store="before"):
     """Credit matrix (T, T), root mean square over the episodes, of random parameters."""
-    config = preset("dummy_amt", algo=algo, N=N, store=store, dtype="float64")
+    config = preset("dummy_amt", algo=algo, N=N, encoder_N=N, store=store, dtype="float64")
     replayed = dict(problem(config, task))["return_and_grad"]
     return onp.sqrt(onp.mean(credit_matrix(*replayed)[..., 0] ** 2, axis=(2, 3)))
 

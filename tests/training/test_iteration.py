@@ -20,13 +20,29 @@ from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.trainer import Trainer, make_task
 
 SMALL = {"H": 3, "hidden": 4, "model_batch": 3, "episodes": 20, "episodes_per_iteration": 4}
-SMALL |= {"dtype": "float64", "warmup": 0.4, "t1": 2, "t2": 4, "T": 7, "N": 3, "k": 2}
+SMALL |= {
+    "dtype": "float64",
+    "warmup": 0.4,
+    "t1": 2,
+    "t2": 4,
+    "T": 7,
+    "N": 3,
+    "encoder_N": 2,
+    "k": 2,
+}
 CONFIGS = {
     "lvgts": preset("dummy_amt", **{**SMOKE, **SMALL, "exploration": 2.0}),
     "lm_svg": preset(
         "pendulum_pmt",
-        **{**SMOKE, **SMALL, "algo": "lm_svg", "model_lr_fall": "squared", "model_beta_2": 0.9},
-        **{"replay_episodes": 6, "clip_norm": 0.2, "truncate_encoder": False, "store": "after"},
+        **{
+            **SMOKE,
+            **SMALL,
+            "algo": "lm_svg",
+            "encoder_N": 0,
+            "model_lr_fall": "squared",
+            "model_beta_2": 0.9,
+        },
+        **{"replay_episodes": 6, "clip_norm": 0.2, "store": "after", "count_from": 1},
         **{"combine": "add", "topk_rule": "sab", "alpha_decoder": 3.0, "distractor_scale": 0.5},
         **{"init_actions": 0.7, "init_recurrence": 1.1, "policy_lr": 0.02},
     ),
@@ -89,7 +105,7 @@ class Restated:
         """Adam goes down, and so down -G."""
         c, shortcut = self.c, self.c.algo == "lvgts"
         inferred = infer(self.phi, self.theta, episodes.o, episodes.a, u, self.encoder, shortcut)
-        rollout = {"N": c.N, "shortcut": shortcut, "store": c.store}
+        rollout = {"N": c.N, "shortcut": shortcut, "store": c.store, "count_from": c.count_from}
 
         def minus_G(theta):
             return -np.sum(imagined_return(self.phi, theta, inferred, c.a_max, rollout))
@@ -100,7 +116,8 @@ class Restated:
     @property
     def encoder(self):
         c = self.c
-        return {"N": c.N if c.truncate_encoder else c.T, "k": c.k, "rule": c.topk_rule}
+        N = c.encoder_N if c.encoder_N > 0 else 99
+        return {"N": N, "k": c.k, "rule": c.topk_rule, "count_from": c.count_from}
 
     def step(self, params, history, gradient, lr, beta_2):
         """Parameters after the last of the steps whose gradients are in history (in/out)."""
