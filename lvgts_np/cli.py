@@ -10,18 +10,10 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from lvgts_np.tasks import BoundsError
 from lvgts_np.training import config as configs
 from lvgts_np.training import interrupts, streams
-from lvgts_np.training.config import (
-    ALGOS,
-    FIELDS,
-    HELP,
-    TASKS,
-    THREADS,
-    Config,
-    ConfigError,
-    did_you_mean,
-)  # fmt: skip
+from lvgts_np.training.config import FIELDS, HELP, TASKS, THREADS, Config, ConfigError, did_you_mean
 
 PROG = "run.py"
 
@@ -52,7 +44,7 @@ def answer(argv, last):
         return say("interrupted", 130)
     except MemoryError as error:
         return say(f"out of memory: {error or 'this run is too large'}", 1)
-    except (OSError, ArithmeticError, configs.ParityError) as error:
+    except (OSError, BoundsError, configs.ParityError) as error:
         return say(error, 1)
 
 
@@ -102,22 +94,24 @@ def figure2(config, seeds, out, modes):
     """Train every task with both algorithms; writes DIR/figure2/report.html. [Fig. 2]"""
     from lvgts_np.experiments.studies import figure2
 
-    conditions = [config.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
-    code = print_rows(figure2.train(conditions, seeds, out, **modes), "")
-    return end_study(code, figure2.report(conditions, seeds, out), out / "figure2" / "report.html")
+    page = out / "figure2" / "report.html"
+    return run_study(figure2, config, seeds, page, modes, "report not written")
 
 
 def lags(config, seeds, out, modes):
     """Train dummy_amt with longer and longer distractors; writes DIR/horizon. [§4.1]"""
     from lvgts_np.experiments.studies import lags
 
-    config = config.replace(task=lags.TASK)
-    code = print_rows(lags.train(config, seeds, out, **modes), "lag ")
-    return end_study(code, lags.report(config, seeds, out), out / "horizon" / "horizon.png")
+    page = out / "horizon" / "horizon.png"
+    return run_study(lags, config, seeds, page, modes, "sweep not drawn", "lag ")
 
 
-def print_rows(rows, prefix):
-    """A line on stdout for each condition of a study; the exit code."""
+def run_study(study, config, seeds, page, modes, fault, prefix=""):
+    """Train and report; a line on stdout for each condition and for the page; the exit code."""
+    from lvgts_np.experiments.studies.training import report_study, train_study
+
+    conditions = study.conditions(config, page.parents[1])
+    rows = train_study(conditions, seeds, page.parent, **modes)
     for row in rows:
         streams.put(
             f"{prefix}{row[0]} {row.algo}: recall return {row.mean:z.2f} (worst {row.worst:z.2f}), "
@@ -125,19 +119,16 @@ def print_rows(rows, prefix):
             f"attention on the remember phase {row.attention_remember:.2f}"
         )
     frozen = sum(row.frozen for row in rows)
-    return say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
-
-
-def end_study(code, written, path):
-    """A line on stdout for the study's page, where it could be written; the exit code."""
-    if written:
-        streams.put(f"-> {path}")
-    return code if written else 1
+    code = say(f"{frozen} runs stopped early; their summary.json say why", 1) if frozen else 0
+    if not report_study(conditions, seeds, page.parent, study.report, fault):
+        return 1
+    streams.put(f"-> {page}")
+    return code
 
 
 def check(argv):
     """Hold each equation's three forms against each other, now; or show one (check Eq.3)."""
-    parser = Parser(None, prog=f"{PROG} check", description=check.__doc__)
+    parser = Parser(prog=f"{PROG} check", description=check.__doc__)
     parser.add_argument("equation", nargs="?", help="Eq.3, Alg.1, 'Alg.2 l.5', read_adjoint, ...")
     parser.add_argument("--html", metavar="FILE", help="write the annotated paper as one page")
     args, tests = parser.parse_args(argv), Path(__file__).parents[1] / "tests"
@@ -205,19 +196,22 @@ OPTIONS = {
 class Parser(argparse.ArgumentParser):
     """argparse with the options and fields that a command that trains does not set itself."""
 
-    def __init__(self, command=COMMANDS["train"], **texts):
-        if command is not None:
-            texts |= {"usage": "%(prog)s [options]", "description": command.run.__doc__}
-            texts |= {"epilog": fields_help(command)}
+    def __init__(self, command=None, **texts):
         super().__init__(
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # --seed 3 is not --seeds 3
             **texts,
         )
-        self.set_defaults(command=command)
-        for name, (text, how) in OPTIONS.items() if command is not None else ():
-            if name.removeprefix("--") not in command.varies:
-                self.add_argument(name, help=text, **how)
+        if command is not None:
+            self.usage, self.description = "%(prog)s [options]", command.run.__doc__
+            self.epilog = fields_help(command)
+            self.set_defaults(command=command)
+            for name, (text, how) in OPTIONS.items():
+                if name.removeprefix("--") not in command.varies:
+                    self.add_argument(name, help=text, **how)
+
+    def print_help(self, file=None):
+        streams.put(self.format_help().rstrip("\n"))
 
     def error(self, message):
         raise ConfigError(f"{message.removeprefix('argument ')}; see {PROG} --help")
@@ -237,14 +231,14 @@ def fields_help(command):
 
 def parse_arguments(argv):
     """argparse's namespace; ConfigError for what is no option and no sub-command."""
-    parser = Parser(prog=f"{PROG} [{' | '.join(COMMANDS)} | check]")
+    parser = Parser(COMMANDS["train"], prog=f"{PROG} [{' | '.join(COMMANDS)} | check]")
     commands = parser.add_subparsers(prog=PROG, title="commands", metavar="COMMAND", dest="name")
     for name, command in COMMANDS.items():
         text, aliases = command.run.__doc__, command.aliases
         commands.add_parser(name, command=command, help=text, aliases=aliases)
-    commands.add_parser("check", command=None, help=check.__doc__)
+    commands.add_parser("check", help=check.__doc__)
     # A sub-command may stand anywhere: it is among what the options leave over.
-    args, words = Parser(add_help=False).parse_known_args(argv)
+    args, words = Parser(COMMANDS["train"], add_help=False).parse_known_args(argv)
     helps = [word for word in words if word in ("-h", "--help")]
     names = [word for word in words if word not in helps]
     for word in names:

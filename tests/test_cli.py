@@ -16,7 +16,9 @@ import pytest
 
 from lvgts_np import experiments
 from lvgts_np.cli import COMMANDS, OPTIONS, main
-from lvgts_np.experiments import studies
+from lvgts_np.experiments.studies import training
+from lvgts_np.tasks import BoundsError
+from lvgts_np.training import checkpoint
 from lvgts_np.training.config import (
     ALGOS,
     FIELDS,
@@ -30,7 +32,7 @@ from lvgts_np.training.config import (
     preset,
 )
 from lvgts_np.training.config_file import save
-from lvgts_np.training.files import load_arrays, write_json
+from lvgts_np.training.files import write_json
 from lvgts_np.training.trainer import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,12 +49,12 @@ def runs(monkeypatch):
     """A stand-in for the module that trains: `calls` holds what arrived."""
     fake = types.SimpleNamespace(calls=[], answer=summary)
 
-    def train(config, seeds, out, force=False, quiet=False, jobs=1, resume=False, parity=True):
+    def train(config, seeds, out, jobs, force, resume, quiet, parity, pictures):
         fake.calls.append(types.SimpleNamespace(**locals()))
         names = {"task": config.task, "algo": config.algo}
         return [names | fake.answer(seed) for seed in seeds]
 
-    fake.train = train
+    fake.train, fake.draw = train, lambda directory, seeds: True
     monkeypatch.setitem(sys.modules, "lvgts_np.experiments.runs", fake)
     monkeypatch.setattr(experiments, "runs", fake, raising=False)
     return fake
@@ -292,7 +294,7 @@ def arrived(runs, *arguments):
 def test_defaults(runs):
     call = arrived(runs, *TASK)
     assert call.config == preset("dummy_pmt")
-    assert (call.seeds, call.out, call.jobs, call.parity) == ([0], Path("results"), 1, True)
+    assert (call.seeds, call.out, call.jobs, call.parity) == (range(1), Path("results"), 1, True)
     assert (call.force, call.quiet, call.resume) == (False, False, False)
 
 
@@ -308,7 +310,7 @@ def test_every_flag_arrives(runs):
     values = [word for name, value in fields.items() for word in (f"--{name}", str(value))]
     call = arrived(runs, *TASK, *flags.split(), *values)
     assert call.config == preset("dummy_pmt", algo="lm_svg", **fields)
-    assert (call.seeds, call.out, call.jobs) == ([100, 101, 102], Path("a/b"), 2)
+    assert (call.seeds, call.out, call.jobs) == (range(100, 103), Path("a/b"), 2)
     assert call.force
     assert call.quiet
     call = arrived(runs, *TASK, "--resume", "--no-parity")
@@ -396,6 +398,7 @@ def test_a_frozen_seed_fails_after_the_others_results(runs, capfd):
     ("error", "code", "answer"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
+        (BoundsError("the Sobol points are wrong"), 1, "points are wrong"),
         (MemoryError("Unable to allocate 8 TiB"), 1, "out of memory: Unable to allocate 8 TiB"),
         (MemoryError(), 1, "out of memory"),
         (OSError(28, "No space left on device", "log.csv"), 1, "No space left on device"),
@@ -508,7 +511,7 @@ def signalled(monkeypatch, numbers, iteration, *words):
         patch.setattr(Trainer, "iterate", wrapped)
         code = main([*SHORT, *words])
     run = Path("results/dummy_pmt/lvgts/seed_0")
-    rest = json.loads(str(load_arrays(run / "checkpoint.npz")["rest"]["json"]))
+    rest = checkpoint.rest_of(checkpoint.known(run / "checkpoint.npz"))
     logged = (run / "log.csv").read_text().splitlines()[-1].split(",")[0]
     assert rest["iteration"] == int(logged)
     return code, int(logged)
@@ -587,23 +590,22 @@ def test_help_of_a_study_leaves_out_what_it_sets_and_shows_its_defaults(command,
 @pytest.mark.parametrize(("command", "seeds"), [("figure2", 20), ("lags", 5), ("horizon", 5)])
 def test_what_arrives_at_a_study(command, seeds, monkeypatch):
     calls = []
-
-    def study(config, numbers, out, **modes):
-        calls.append((config, numbers, out, modes))
-        return []
-
-    name = "figure2" if command == "figure2" else "lags"
-    fake = types.SimpleNamespace(figure2=study, lag_sweep=study, TASK="dummy_amt")
-    monkeypatch.setitem(sys.modules, f"lvgts_np.experiments.studies.{name}", fake)
-    monkeypatch.setattr(studies, name, fake, raising=False)
+    monkeypatch.setattr(
+        training, "train_study", lambda *args, **modes: calls.append((*args, modes)) or []
+    )
+    monkeypatch.setattr(training, "report_study", lambda *_: True)
     assert main(["--set", "N=3", "--out", "there", command, "--no-parity"]) == 0
-    ((configs, numbers, out, modes),) = calls
-    assert (numbers, out) == (list(range(seeds)), Path("there"))
+    ((conditions, numbers, directory, modes),) = calls
+    name = "figure2" if command == "figure2" else "horizon"
+    assert (numbers, directory) == (range(seeds), Path("there") / name)
     assert modes == {"jobs": 1, "force": False, "resume": False, "quiet": False, "parity": False}
+    arrived = dict(conditions.values())
     if command == "figure2":
-        assert configs == [preset(task, algo=a, N=3) for task in TASKS for a in ALGOS]
+        configs = [preset(task, algo=a, N=3) for task in TASKS for a in ALGOS]
+        assert arrived == {Path("there") / c.task / c.algo: c for c in configs}
     else:
-        assert configs == preset("dummy_amt", **LAG_SWEEP, N=3)
+        at_10 = preset("dummy_amt", **LAG_SWEEP, N=3, t2=11, T=16)
+        assert arrived[Path("there/horizon/lag_10/lvgts")] == at_10
 
 
 def program(*arguments, cwd):
@@ -634,7 +636,7 @@ def test_a_run_goes_on_without_its_streams(how, tmp_path):
     out = "r\u00e9sultats" if how == "ascii" else "results"
     words = f"--task dummy_pmt --smoke --set H=4 hidden=4 --out {out} {CLOSED[how]}"
     line = f"{sys.executable} -c {shlex.quote(code)} - {words}; exit ${{PIPESTATUS[0]}}"
-    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    env = os.environ | ({"PYTHONIOENCODING": "ascii"} if how == "ascii" else {})
     done = subprocess.run(["bash", "-c", line], capture_output=True, env=env, timeout=60)
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
@@ -657,10 +659,12 @@ def test_results_that_a_full_disk_loses_are_a_failure(tmp_path):
     assert (tmp_path / "results/dummy_pmt/lvgts/seed_0/summary.json").is_file()
 
 
-def test_run_py_helps_and_answers_a_mistake(tmp_path):
-    done = program(ROOT / "run.py", "--help", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "--task" in done.stdout
+def test_run_py_helps_and_answers_a_mistake(tmp_path, monkeypatch):
+    for encoding in ("utf-8", "ascii"):
+        monkeypatch.setenv("PYTHONIOENCODING", encoding)
+        done = program(ROOT / "run.py", "--help", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "--task" in done.stdout
     done = program(ROOT / "run.py", "--task", "dumy_pmt", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "run.py: unknown task 'dumy_pmt'; did you mean 'dummy_pmt'?\n"

@@ -53,7 +53,9 @@ def check_gradient(f, x, gradient=None, *, restatements=None, name=None, seed=0)
         if isinstance(found, tuple) and isinstance(found[-1], (dict, list, tuple)):
             values["by hand"], found = found
         gradients["by hand"] = by_hand(check, found, x)
-    gradients["autograd"] = reverse(check, L, x, alone=gradient is None)
+        gradients |= attempt(check, "autograd", gradient_of, L, x)
+    else:
+        gradients["autograd"] = reverse(check, L, x)
     for source, value in values.items():
         compare_values(check, source, value, y)
     program = frozen(L, x)
@@ -151,17 +153,11 @@ def gradient_of(f, x):
         return value_and_grad(f)(x)[1]
 
 
-def reverse(check, f, x, alone):
-    """Gradient by autograd; None, and a text, where it raises or has another shape or dtype.
-
-    Not `alone`, beside a gradient by hand, it is then set aside.
-    """
+def reverse(check, f, x):
+    """Gradient by autograd; None, and a text, where it raises or has another shape or dtype."""
     try:
         return gradient_of(f, x)
     except Exception as error:
-        if not alone:
-            check.aside(f"autograd set aside: {one_line(error)}")
-            return dict.fromkeys(x)
         gradient, whole = dict.fromkeys(x), one_line(error)
     for p in x:
         try:
@@ -175,9 +171,8 @@ def reverse(check, f, x, alone):
 def by_hand(check, gradient, x):
     """Gradient handed in, as a dict; None, and a text, where it is not like its parameter."""
     if not isinstance(gradient, (dict, list, tuple)):
-        raise TypeError(
-            f"the gradient is {type(gradient).__name__}: it must be a dict or list like x"
-        )
+        kind = type(gradient).__name__
+        raise TypeError(f"the gradient is {kind}: it must be a dict or list like x")
     g = dict(gradient if isinstance(gradient, dict) else enumerate(gradient))
     if extra := [p for p in g if p not in x]:
         raise ValueError(f"the gradient has {extra}, which x has not")

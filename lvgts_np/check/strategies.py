@@ -37,9 +37,7 @@ def arrays(draw, shapes=None, /, *, size=st.integers(1, 4), scale=None, ties=Non
     shapes = (shapes or {}) | named
     symbols = dict.fromkeys(d for shape in shapes.values() for d in shape)
     sizes = {d: d if isinstance(d, int) else draw(size) for d in symbols}
-    scale, ties = (
-        draw(scales() if scale is None else scale),
-        draw(st.just(False) if ties is None else ties),
-    )
+    scale = draw(scales() if scale is None else scale)
+    ties = ties is not None and draw(ties)
     rng = np.random.default_rng(draw(seeds))
     return {n: numbers(rng, [sizes[d] for d in s], scale, ties) for n, s in shapes.items()}

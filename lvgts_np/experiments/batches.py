@@ -7,9 +7,16 @@ import time
 import numpy as np
 
 from lvgts_np.experiments.diagnostics import TABLES, write_diagnostics
-from lvgts_np.experiments.run_directory import PREVIOUS, clear, locked, look, resumable
+from lvgts_np.experiments.run_directory import (
+    LOG,
+    PREVIOUS,
+    bounds_of,
+    clear,
+    locked,
+    look,
+    resumable,
+)
 from lvgts_np.experiments.versions import record, versions
-from lvgts_np.tasks.bounds import bounds
 from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.checkpoint import LOGS
@@ -26,12 +33,8 @@ from lvgts_np.training.files import (
     write_json,
 )  # fmt: skip
 from lvgts_np.training.streams import note
-from lvgts_np.training.trainer import LOSSES, Trainer
+from lvgts_np.training.trainer import Trainer
 
-LOG = (
-    "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
-    "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
-)  # fmt: skip
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
@@ -157,8 +160,8 @@ def finish(trainer, paths, logs, start):
             sync(path / name)
             digests[name] = digest_of(read_bytes(path / name, MAX_TABLE))
         save(path, states[s], logs[s], **digests)
+        (path / PREVIOUS).unlink(missing_ok=True)  # now, as nobody looks for it after a summary
         write_json(path / "summary.json", result, synced=True)
-        (path / PREVIOUS).unlink(missing_ok=True)
 
 
 def summary(trainer, s, rows):
@@ -166,7 +169,7 @@ def summary(trainer, s, rows):
 
     rows are the columns of its log.
     """
-    config, task = trainer.config, trainer.task
+    config = trainer.config
     last = max(1, round(FINAL * len(rows.get("iteration", ()))))
     final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in LOG}
     return {
@@ -176,7 +179,7 @@ def summary(trainer, s, rows):
         "episodes": trainer.iteration * config.episodes_per_iteration,
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
-        **bounds(task),
+        **bounds_of(config),
         **{name: final[name] for name in ("attention_remember", "credit_early", "credit_recall")},
         "frozen": trainer.frozen.get(s),
     }

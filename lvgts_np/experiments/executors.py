@@ -90,17 +90,28 @@ def local(jobs):
     try:
         yield executor
     except BrokenProcessPool as error:
-        executor.shutdown()
+        reason = end_of_child()
+        end(executor)
         interrupts.after_row()
-        raise ChildProcessError(end_of_child()) from error
+        raise ChildProcessError(reason) from error
     except (KeyboardInterrupt, SystemExit):
-        for process in multiprocessing.active_children():  # whose files can bear it
-            process.kill()
+        end(executor)
         raise
     finally:
         executor.shutdown(cancel_futures=True)
         for name in single:
             os.environ.pop(name, None)
+
+
+def end(executor):
+    """Kill the processes of `local`, whose files can bear it, until the executor starts no more."""
+    ending = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True})
+    ending.start()
+    while ending.is_alive():
+        ending.join(0.1)
+        for process in Child.started:
+            if process.is_alive():
+                process.kill()
 
 
 def end_of_child():

@@ -1,6 +1,7 @@
 """Run directory of a seed: the files that a run leaves in it, and whether a run may use it."""
 
 import contextlib
+import csv
 import os
 import shutil
 from pathlib import Path
@@ -8,11 +9,12 @@ from pathlib import Path
 from lvgts_np.experiments.diagnostics import TABLES
 from lvgts_np.experiments.run_data import read_complete
 from lvgts_np.tasks.bounds import bounds
-from lvgts_np.training import checkpoint, config_file
+from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.agent import make_task
 from lvgts_np.training.checkpoint import LOGS
 from lvgts_np.training.config import FIELDS, ConfigError, expanded
-from lvgts_np.training.files import sweep, temporary
+from lvgts_np.training.files import arrays, as_csv, sweep, temporary
+from lvgts_np.training.trainer import LOSSES
 
 try:
     import fcntl
@@ -20,6 +22,10 @@ except ImportError:  # on Windows
     fcntl = None
 
 FILES = ("config.json", "versions.json", *LOGS, "checkpoint.npz", *TABLES, "summary.json")
+LOG = (
+    "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
+    "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
+)  # fmt: skip
 PREVIOUS = ".previous.checkpoint.npz"  # while a seed learns, the last but one
 
 
@@ -73,12 +79,19 @@ def saved(config, seed, path):
 
 def with_right_bounds(summary, config):
     """The summary; ValueError where a bound in it is not what it is when computed again."""
-    now = bounds(make_task(config))
+    now = bounds_of(config)
     close = 1e-3 * (now["max_return"] - now["floor_return"])  # another version's rounding
     for name, value in now.items():
         if not abs(summary[name] - value) <= close:
             raise ValueError(f"summary.json: {name} is {summary[name]}, not {value}")
     return summary
+
+
+def bounds_of(config):
+    """Bounds of a Config's task, see `tasks.bounds`."""
+    # SciPy fills its tables at the first use, and would swallow an interrupt of that.
+    with interrupts.blocked():
+        return bounds(make_task(config))
 
 
 def resumable(config, seed, path):
@@ -90,12 +103,25 @@ def resumable(config, seed, path):
     for file in (path / "checkpoint.npz", path / PREVIOUS):
         try:
             if file.is_file():
-                return checkpoint.read(file, config, seed)
-        except (ValueError, OSError) as error:
+                state = checkpoint.read(file, config, seed)
+                check_logs(state.get("logs", {}), checkpoint.rest_of(state))
+                return state
+        except (ValueError, OSError, csv.Error) as error:
             fault = fault or f"{file} is damaged ({error}): delete it and seed {seed} starts again"
     if fault:
         raise OutputError(fault)
     return None
+
+
+def check_logs(logs, rest):
+    """ValueError unless the logs of a checkpoint are tables with the columns that a run writes."""
+    if sorted(logs) != sorted(LOGS):
+        raise ValueError(f"it holds the logs {sorted(logs)}")
+    for name, header in zip(LOGS, (LOG, ("iteration", *rest["seconds"])), strict=True):
+        text = logs[name].tobytes().decode()
+        if not text.startswith(as_csv(header).decode()):
+            raise ValueError(f"its {name} has other columns than a run writes")
+        arrays(text)
 
 
 def check_writable(path):

@@ -8,6 +8,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
 
+from lvgts_np.tasks import BoundsError
+
 SOBOL_LOG2 = 17  # 2^17 points: the myopic baseline is good to 1e-4 for t1 <= 30, sigma <= 3
 
 
@@ -113,19 +115,19 @@ def myopic_return(task):
     u = qmc.Sobol(task.t1 - 1, scramble=False).random_base2(SOBOL_LOG2).T  # (t1 - 1, 2^17)
     # SciPy fills its tables once, and an interrupt then is lost: they stay wrong without a word.
     if not np.array_equal(np.sort(u), np.broadcast_to(np.arange(u.shape[1]) / u.shape[1], u.shape)):
-        raise ArithmeticError("SciPy's Sobol points are wrong: start Python again")
+        raise BoundsError("SciPy's Sobol points are wrong: start Python again")
     eta = ndtri(u + 0.5 ** (SOBOL_LOG2 + 1))  # half a grid step up, as the first point is 0
     # UNSPECIFIED: the "completely random" actions; ours are those of the untrained policy. (T4)
     return float(np.mean(recall_return(task, task.a_max * np.tanh(eta / task.a_max))))
 
 
 def bounds(task):
-    """Floor, myopic and optimal return by name; ArithmeticError unless they are in order."""
+    """Floor, myopic and optimal return by name; BoundsError unless they are in order."""
     found = {f.__name__: f(task) for f in (floor_return, myopic_return, max_return)}
     floor, myopic, optimal = found.values()
     rounding = 1e-9 * (abs(floor) + abs(optimal))
     if not floor - rounding <= myopic <= optimal + rounding:
-        raise ArithmeticError(f"{found} cannot be right for {task}")
+        raise BoundsError(f"{found} cannot be right for {task}")
     return found
 
 

@@ -95,7 +95,7 @@ def read(path, config, seed):
     state = load_arrays(path, params + sum(x.nbytes for x in new.replay_buffer.columns) + MAX_KNOWN)
     try:
         check(new, state)
-    except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(repr(error)) from error
     return state
 

@@ -49,7 +49,8 @@ def naming(path):
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.errno is not None:  # else its text would be lost
+            error.filename = error.filename or str(path)
         raise
 
 
@@ -158,8 +159,8 @@ def load_arrays(path, limit, only=None):
     """
     groups = {}
     try:
-        # Opened here, as np.load leaves a damaged file open.
-        with open_regular(path) as file, np.load(file, allow_pickle=False) as named:
+        # np.load leaves a damaged file open, and takes one array of any size.
+        with open_regular(path) as file, np.lib.npyio.NpzFile(file) as named:
             chosen = {key: key.split("/") for key in named}
             chosen = {key: x for key, x in chosen.items() if only is None or x[0] in only}
             if sum(named.zip.getinfo(f"{key}.npy").file_size for key in chosen) > limit:
@@ -185,7 +186,7 @@ def read_bytes(path, limit):
     with open_regular(path) as file:
         if (size := os.fstat(file.fileno()).st_size) > limit:
             raise ValueError(f"{size} bytes, more than the {limit} that it can have")
-        return file.read(limit)
+        return file.read(size)
 
 
 def read(path, parse, limit=MAX_JSON, known=None):

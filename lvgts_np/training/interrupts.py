@@ -110,10 +110,15 @@ def blocked():
 def obey():
     """Make a worker process leave Ctrl-C, which reaches every process of a terminal, to its parent.
 
-    SIGTERM ends it after the row, or at once outside of rows.
+    SIGTERM, as often as it comes, ends its work after the row: an exception at any other place
+    would break the pool that it is one of.
     """
     signal.signal(INT, signal.SIG_IGN)
-    signal.signal(TERM, handle)
-    sys.unraisablehook = hide
+    signal.signal(TERM, wait_for_row)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, UNUSED)
+
+
+def wait_for_row(number, frame=None):
+    """Handler of SIGTERM in a worker."""
+    now.waiting = True

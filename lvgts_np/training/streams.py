@@ -40,7 +40,7 @@ def lost():
 
 
 def open_all():
-    """Open the null device for a standard stream that is closed.
+    """Open the null device for a standard stream that is closed, and let stdout take all text.
 
     Otherwise the next file to be opened would get its number, and what is printed.
     """
@@ -52,3 +52,5 @@ def open_all():
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115 (as long as Python)
+    with contextlib.suppress(AttributeError):  # of a notebook
+        sys.stdout.reconfigure(errors="backslashreplace")

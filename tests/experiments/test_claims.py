@@ -7,8 +7,7 @@ import pytest
 
 from lvgts_np.cli import main
 from lvgts_np.experiments.run_data import Seed, read_seed
-from lvgts_np.experiments.studies.claims import CLAIMS, evaluate
-from lvgts_np.experiments.studies.criteria import OPPOSITE, above
+from lvgts_np.experiments.studies.claims import CLAIMS, OPPOSITE, above, evaluate
 from lvgts_np.experiments.studies.statistics import interval, iqm
 from lvgts_np.experiments.studies.summary import summary_table
 

@@ -16,6 +16,7 @@ from lvgts_np.cli import main
 from lvgts_np.experiments import batches, executors, runs, versions
 from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_directory import OutputError, locked
+from lvgts_np.experiments.studies import figure2
 from lvgts_np.training import arithmetic, limits
 from lvgts_np.training.config import SMOKE, ConfigError, preset
 from lvgts_np.training.trainer import Trainer
@@ -115,20 +116,31 @@ def test_a_study_whose_runs_all_fail_is_reported(tmp_path, capsys):
     assert (tmp_path / "figure2/figure2.png").exists()
 
 
-def test_a_study_with_a_damaged_table_prints_its_results(tmp_path, capsys):
+def test_a_study_with_a_damaged_table_prints_its_results(tmp_path, monkeypatch, capsys):
     words = [
         "figure2",
-        *["--smoke", "--quiet", "--seeds", "1", "--set", "hidden=8", "episodes=24", "--out"],
+        "--smoke",
+        "--quiet",
+        "--seeds",
+        "1",
+        "--set",
+        "hidden=8",
+        "episodes=24",
+        "--out",
     ]
     assert main([*words, str(tmp_path)]) == 0
-    out = capsys.readouterr().out
-    (tmp_path / "dummy_pmt/lvgts/seed_0/attention.csv").write_text("t,i,weight\n1,0\n")
+    out, train = capsys.readouterr().out, figure2.train
+
+    def damaged(*args, **modes):
+        found = train(*args, **modes)
+        (tmp_path / "dummy_pmt/lvgts/seed_0/attention.csv").write_text("t,i,weight\n1,0\n")
+        return found
+
+    monkeypatch.setattr(figure2, "train", damaged)
     assert main([*words, str(tmp_path), "--resume"]) == 1
     again, err = capsys.readouterr()
     assert again.splitlines() == out.splitlines()[:-1]
-    assert (
-        err.count("attention.csv: damaged") == err.count("\n") == 2
-    )  # the condition's, the report
+    assert err.count("attention.csv: damaged") == err.count("\n") == 2  # of the condition, the page
 
 
 # Matplotlib's settings
@@ -257,50 +269,43 @@ def test_other_versions_at_resume_are_said_and_kept(tmp_path, monkeypatch, capsy
 # Limits
 
 
-def test_one_descriptor_serves_a_condition(tmp_path):
-    resource = pytest.importorskip("resource")
-    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
-    with locked(tmp_path / "new", range(500)):
-        if before:
-            assert len(os.listdir("/proc/self/fd")) <= before + 1
-        with pytest.raises(OutputError, match="seed_7"), locked(tmp_path / "new", [500, 7]):
-            pass
-        with locked(tmp_path / "new", [500]):
-            pass
-        code = (
-            "import sys; from pathlib import Path\n"
-            "from lvgts_np.experiments.run_directory import locked\n"
-            "for seeds in ([600], [499]):\n"
-            "    with locked(Path(sys.argv[1]), seeds): print(seeds)"
-        )
-        ended = python("-c", code, tmp_path / "new")
-        assert ended.stdout == "[600]\n"
-        assert "another run is writing to" in ended.stderr
-    assert list((tmp_path / "new").iterdir()) == []
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 0
-
-
 def test_a_refused_run_leaves_nothing(tmp_path, capsys):
     with locked(tmp_path / "second", [1]):
         config = preset("dummy_amt", **TINY)
         conditions = {tmp_path / "a/first": config, tmp_path / "second": config}
         with pytest.raises(OutputError, match="another run"):
             runs.train(conditions, [0, 1], quiet=True)
-    assert [path.name for path in tmp_path.rglob("*")] == ["second"]
+    assert [path.name for path in tmp_path.rglob("*")] == ["second", "seed_1"]
 
 
-def test_jobs_beyond_the_systems_limits_are_refused(monkeypatch):
-    executors.check_processes(2)
+def test_jobs_and_seeds_beyond_the_systems_limits_are_refused(monkeypatch):
+    executors.check_processes(2, 20)
+    if executors.resource:
+        monkeypatch.setattr(executors.resource, "getrlimit", lambda which: (64, 64))
+        executors.check_processes(6, 24)
+        for n, seeds in ((7, 1), (1, 25)):
+            with pytest.raises(ConfigError, match=r"at most \d+.*, as ulimit -n is 64"):
+                executors.check_processes(n, seeds)
     monkeypatch.setattr(executors, "resource", None)
     with pytest.raises(ConfigError, match="jobs = 62: at most 61"):
-        executors.check_processes(62)
+        executors.check_processes(62, 62)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no ulimit here")
+def test_a_run_within_the_limit_of_open_files_trains_and_leaves_nothing_above_it(tmp_path):
+    words = "--task dummy_pmt --smoke --quiet --set H=2 hidden=2 episodes=8 --out x --seeds"
+    for n, code in ((24, 0), (25, 2)):
+        line = f"ulimit -n 64; exec {sys.executable} {ROOT / 'run.py'} {words} {n} --force"
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.count("\n")) == (code, bool(code)), done.stderr
+    assert len(list((tmp_path / "x/dummy_pmt/lvgts").glob("seed_*"))) == 24
 
 
 @pytest.mark.parametrize(
     ("words", "named"),
     [
         ("--seeds 100000000", "at most 100000"),
-        ("--seeds 100000 --set H=2000", "fewer seeds"),
+        ("--seeds 200 --set H=4000", "fewer seeds"),
         ("--set H=20000000", "H, hidden first"),
         ("--set model_batch=1000000000", "model_batch first"),
         ("--set replay_episodes=1000000000", "replay_episodes first"),
@@ -345,10 +350,11 @@ def test_the_estimate_of_memory_is_between_the_peak_and_four_times_it(tmp_path, 
 
 
 @pytest.mark.parametrize("changes", [{}, {"combine": "add"}, {"task": "dummy_pmt", "H": 5}])
-def test_parameters_are_counted_as_they_are_made(changes):
+def test_numbers_are_counted_as_they_are_made(changes):
     trainer = Trainer(preset("pendulum_amt", **TINY).replace(**changes))
     made = [sum(x[0].size for x in params.values()) for params in (trainer.phi, trainer.theta)]
-    assert limits.parameters(trainer.config) == tuple(made)
+    ring = sum(x[:, 0].size for x in trainer.replay_buffer.columns)
+    assert limits.numbers(trainer.config) == (*made, ring)
 
 
 # Arguments

@@ -176,20 +176,7 @@ def test_the_oracle_recalls_the_posterior_mean(seed, name, lead):
         np.testing.assert_allclose(a_t, np.clip(mean, -1.5, 1.5), rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("dimension", [0, 1, 2, 7, 28])
-def test_the_nodes_are_the_sobol_points(dimension):
-    u = qmc.Sobol(29, scramble=False).random_base2(bounds.SOBOL_LOG2)[:, dimension]
-    assert np.array_equal(bounds.sobol(dimension), u + 0.5 ** (bounds.SOBOL_LOG2 + 1))
-
-
-def test_beyond_the_table_each_coordinate_has_a_point_in_every_cell():
-    points = [bounds.sobol(dimension) for dimension in (28, 29, 30)]
-    cells = [np.sort(u * 2**bounds.SOBOL_LOG2 - 0.5) for u in points]
-    assert np.array_equal(cells, [np.arange(2**bounds.SOBOL_LOG2)] * 3)
-    assert np.max(np.abs(np.corrcoef(points) - np.eye(3))) < 0.02
-
-
-def test_the_baseline_of_many_remember_steps_needs_no_table():
+def test_the_baseline_of_many_remember_steps():
     task = Task("dummy_amt", t1=40, t2=41, T=46, sigma=3.0)
     mean, error = mean_and_error(task, untrained(task, 1, B))
     assert abs(mean - myopic_return(task)) < 4 * error
@@ -199,17 +186,24 @@ def test_the_baseline_of_many_remember_steps_needs_no_table():
 def test_right_bounds_are_never_refused(t1, a_m, c, sigma, a_max):
     for name in ("dummy_pmt", "dummy_amt"):
         task = Task(name, t1=t1, t2=41, T=46, c=c, a_m=a_m, sigma=sigma, a_max=max(a_max, 1e-300))
-        assert bounds.bounds.__wrapped__(task)["myopic_return"] == myopic_return(task)
+        assert bounds.bounds(task)["myopic_return"] == myopic_return(task)
 
 
-@pytest.mark.parametrize("wrong", [0.135, -0.2, 1.998, 2.1, -2.1, np.nan, np.inf])
+@pytest.mark.parametrize("wrong", [2.1, -2.1, np.nan, np.inf])
 def test_a_bound_that_cannot_be_right_is_an_error(wrong, monkeypatch):
-    def myopic_return(task):
-        return wrong
-
+    myopic_return = lambda task: wrong  # noqa: E731
+    myopic_return.__name__ = "myopic_return"
     monkeypatch.setattr(bounds, "myopic_return", myopic_return)
     with pytest.raises(ArithmeticError, match="cannot be right"):
-        bounds.bounds.__wrapped__(Task("dummy_amt"))
+        bounds.bounds(Task("dummy_amt"))
+
+
+def test_sobol_points_that_an_interrupt_left_unmade_are_an_error(monkeypatch):
+    """SciPy fills its table at the first use, and loses an interrupt there: zeros stay."""
+    points = qmc.Sobol.random_base2
+    monkeypatch.setattr(qmc.Sobol, "random_base2", lambda sobol, m: points(sobol, m) * [1.0, 0.0])
+    with pytest.raises(ArithmeticError, match="start Python again"):
+        bounds.bounds(Task("dummy_amt"))
 
 
 def test_bad_arguments_are_named():

@@ -168,10 +168,9 @@ def verdict(table):
     cuts = np.flatnonzero(table["detach"][:-1])
     if not len(cuts):
         return "no bar before this reward"
-    past = table["rms"][: cuts[-1] + 1].any()
-    return (
-        "memory reads carry credit past the bars" if past else f"exactly 0 before a_{cuts[-1] + 1}"
-    )
+    if table["rms"][: cuts[-1] + 1].any():
+        return "memory reads carry credit past the bars"
+    return f"exactly 0 before a_{cuts[-1] + 1}"
 
 
 def key():

@@ -5,6 +5,8 @@ the pictures are drawn from these alone; read back they are dicts of columns by 
 or an algo by `of`.
 """
 
+from operator import itemgetter
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -24,6 +26,7 @@ TASKS = {
     "pendulum_pmt": "pendulum-PMT (extra)",
 }  # fmt: skip
 RETURNS = ("task", "algo", "episodes", "mean", "low", "high", "kept_mean")
+ATTENTION = ("task", "t", "i", "weight")
 FINALS = (
     "task", "algo", "seed", "final_return", "kept", "attention_remember", *BOUNDS,
     "t1", "t2", "T",
@@ -42,22 +45,19 @@ def draw(study, directory):
     found = sorted((c for c in study if study[c]), key=lambda c: (list(TASKS).index(c[0]), c[1]))
     study = {condition: study[condition] for condition in found}
     finals = tabulate_finals(study)
-    kept = {row[:3] for row in finals if row[FINALS.index("kept")]}
+    kept = {(row["task"], row["algo"], row["seed"]) for row in finals if row["kept"]}
     numbers = [seed.number for seed in study[found[0]]]
-    tables = {
-        "returns": ((*RETURNS, *numbers), tabulate_returns(study, kept)),
-        "attention": (("task", "t", "i", "weight"), tabulate_attention(study)),
-        "finals": (FINALS, finals),
-    }
-    for name, (header, rows) in tables.items():
-        write_table(directory / f"{name}.csv", header, rows)
-    table = {name: read_back(directory / f"{name}.csv", tables[name][0]) for name in tables}
-    save_both(lambda: plot_figure2(**table), directory / "figure2")
-    save_both(lambda: plot_final_returns(table["finals"]), directory / "spread")
+    curves = tabulate_returns(study, kept)
+    returns = round_trip(directory / "returns.csv", (*RETURNS, *numbers), curves)
+    attention = round_trip(directory / "attention.csv", ATTENTION, tabulate_attention(study))
+    finals = round_trip(directory / "finals.csv", FINALS, map(itemgetter(*FINALS), finals))
+    save_both(lambda: plot_figure2(returns, attention, finals), directory / "figure2")
+    save_both(lambda: plot_final_returns(finals), directory / "spread")
 
 
-def read_back(path, header):
-    """Columns of a table; empty ones where it has no rows, as of runs that all failed at once."""
+def round_trip(path, header, rows):
+    """Columns of a table, written and read back; empty ones without rows, as all runs failed."""
+    write_table(path, header, rows)
     return read_table(path) or {str(name): np.array([]) for name in header}
 
 
@@ -70,15 +70,14 @@ def save_both(plot, stem):
 
 
 def tabulate_finals(study):
-    """A row for each run, with whether the paper's rule keeps it: the best three quarters."""
+    """A dict for each run, with whether the paper's rule keeps it: the best three quarters."""
     rows = []
     for condition, seeds in study.items():
-        runs = run_summaries(study, condition)
-        keep = best(final_returns(runs.values()))
-        for n, (number, run) in enumerate(runs.items()):
-            own = number, run["final_eval_return_recall"], int(n in keep)
-            fixed = [run[name] for name in ("attention_remember", *BOUNDS)]
-            rows.append((*condition, *own, *fixed, *(seeds[0].config[x] for x in FINALS[-3:])))
+        runs = run_summaries(study, condition).values()
+        keep = best(final_returns(runs))
+        for n, run in enumerate(runs):
+            final = {"final_return": run["final_eval_return_recall"], "kept": int(n in keep)}
+            rows.append(seeds[0].config | run | final)
     return rows
 
 
@@ -134,8 +133,7 @@ def plot_figure2(returns, attention, finals):
         Line2D([], [], ls=":", lw=0.9, label="one run that the rule drops", **black),
         Patch(**style.FRAME, label="a step of the recall phase"),
     ]
-    columns = {"ncols": len(tasks) + 1, "frameon": False}
-    figure.legend(handles=handles, loc="outside lower center", **columns)
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(tasks) + 1, frameon=False)
     return figure
 
 
@@ -175,7 +173,7 @@ def draw_bounds(ax, last):
 
 def draw_map(ax, table, last):
     """LVGTS's attention map with its share on the remember phase; None where there is no map."""
-    if not len(table.get("t", ())):
+    if not len(table["t"]):
         ax.set_axis_off()
         return None
     c = {name: int(last[name][0]) for name in ("t1", "t2", "T")}
@@ -233,8 +231,7 @@ def plot_lags(means, finals):
     bottom.set_ylabel("LVGTS: attention on\nthe remember phase")
     bottom.set_xticks(mean["lag"], [f"{lag:.0f}" for lag in mean["lag"]])
     bottom.minorticks_off()
-    place = {"loc": "outside lower center", "ncols": 3, "frameon": False}
-    figure.legend(handles=[*handles, BAND], **place)
+    figure.legend(handles=[*handles, BAND], loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -247,7 +244,5 @@ def draw_runs(ax, algo, x, y, aside):
 
 def of(table, **which):
     """Rows of a table with this task, this algo."""
-    if not table:
-        return {}
     keep = np.all([table[name] == value for name, value in which.items()], axis=0)
     return {name: column[keep] for name, column in table.items()}

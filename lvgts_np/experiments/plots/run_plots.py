@@ -46,7 +46,8 @@ def draw(directory, like=None, only=None):
         having = [seed for seed in seeds if source in seed.tables]
         if having:
             c = having[0].config
-            title = style.heading(c, what, [seed.number for seed in having])
+            many = f"{len(having)} seeds" if having[1:] else f"seed {having[0].number}"
+            title = f"{c['task']}, {style.ALGOS[c['algo']]}, {many}: {what}"
             with style.defaults():
                 table, figure = draw_seeds(having, c, title)
                 write_columns(directory / f"{stem}.csv", table)
@@ -170,9 +171,8 @@ def plot_credit(rms, mean, config, title=""):
     """
     c = fields(config)
     figure = Figure((11.0, 5.9), layout="constrained")
-    size = LogNorm(*CREDIT_SCALE)
     low, high = CREDIT_SCALE
-    sign = SymLogNorm(low, vmin=-high, vmax=high)
+    size, sign = LogNorm(low, high), SymLogNorm(low, vmin=-high, vmax=high)
     left, right = figure.subplots(1, 2)
     label = r"$\partial \hat r_j \, / \, \partial a_i$  (reward per unit of action)"
     for ax, values, norm, cmap, words in (

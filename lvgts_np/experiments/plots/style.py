@@ -33,12 +33,6 @@ def fields(config):
     return config if isinstance(config, dict) else vars(config)
 
 
-def heading(c, what, seeds):
-    """Title of a picture: task, algorithm, seeds, content."""
-    many = f"{len(seeds)} seeds" if len(seeds) > 1 else f"seed {seeds[0]}"
-    return f"{c['task']}, {ALGOS[c['algo']]}, {many}: {what}"
-
-
 @contextlib.contextmanager
 def defaults():
     """Matplotlib's own settings and ours, whatever the user's; afterwards the user's again."""

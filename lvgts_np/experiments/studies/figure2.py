@@ -1,20 +1,16 @@
 """Figure 2: every task with both algorithms, paired by seed; its pictures, tables and report."""
 
-import dataclasses
 from collections import Counter
 
 import numpy as np
 
-from lvgts_np.experiments import runs
 from lvgts_np.experiments.plots import paper_plots
-from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.run_directory import condition_directory
 from lvgts_np.experiments.studies import claims
 from lvgts_np.experiments.studies.report import bullets, paragraph, picture, table, write
 from lvgts_np.experiments.studies.summary import Summary, column, run_summaries, summary_table
-from lvgts_np.experiments.studies.training import train_study
+from lvgts_np.training.config import ALGOS, TASKS
 from lvgts_np.training.files import read_json, write_table
-from lvgts_np.training.streams import note
 
 RULES = (
     "Where an interval (in square brackets) is tested against a range, such as > 1/2, a claim is "
@@ -50,53 +46,34 @@ NUMBERS = {  # columns of the table of numbers; an interval stands behind its nu
 }
 
 
-def train(conditions, seeds, out, **modes):
-    """Run the conditions (Configs); a Summary each.
-
-    modes are the keyword arguments of `runs.train`. Errors as there.
-    """
-    return train_study({(c.task, c.algo): c for c in conditions}, places(conditions, out), seeds,
-                     out / "figure2", **modes)  # fmt: skip
+def conditions(config, out):
+    """Directory and Config {(task, algo): (directory, config)}, every task with both algorithms."""
+    configs = [config.replace(task=task, algo=algo) for task in TASKS for algo in ALGOS]
+    return {(c.task, c.algo): (condition_directory(out, c), c) for c in configs}
 
 
-def places(conditions, out):
-    return {(c.task, c.algo): condition_directory(out, c) for c in conditions}
-
-
-def report(conditions, seeds, out):
-    """Draw every condition, and report all in <out>/figure2; whether nothing of it failed."""
-    directories = places(conditions, out)
-    drawn = [runs.draw(path, seeds) for path in directories.values()]
-    fault = runs.attempt(write_report, conditions, seeds, directories, out)
-    if fault:
-        note(f"report not written: {fault}")
-    return all(drawn) and not fault
-
-
-def write_report(conditions, seeds, directories, out):
-    study = {names: read_seeds(path, seeds) for names, path in directories.items()}
-    directory = out / "figure2"
+def report(study, directory):
+    """Write the tables, the pictures and report.html of {(task, algo): [Seed, ...]}."""
+    out = directory.parent
     directory.mkdir(exist_ok=True)
     rows, found = summary_table(study), claims.evaluate(study)
     write_table(directory / "summary.csv", Summary._fields, rows)
     write_table(directory / "claims.csv", claims.Claim._fields, found)
     paper_plots.draw(study, directory)
-    first = next(iter(directories.values())) / f"seed_{seeds[0]}"
-    used = dataclasses.asdict(conditions[0]) | read_json(first / "versions.json")
     stopped = [
         f"{task} {algo} seed {seed.number}: {seed.summary['frozen']}"
-        for (task, algo), seeds_there in study.items()
-        for seed in seeds_there
+        for (task, algo), seeds in study.items()
+        for seed in seeds
         if seed.summary["frozen"]
     ]
     sections = {
         "Claims": [paragraph(RULES), claims_table(found)],
         "Figure 2": [picture(directory / "figure2.png", *FIGURE)],
         "Final returns": [picture(directory / "spread.png", *SPREAD), numbers_table(rows)],
-        "Credit maps": [paragraph(CREDIT), *credit_maps(study, directories)],
+        "Credit maps": [paragraph(CREDIT), *credit_maps(out, study)],
         **({"Runs that stopped": [bullets(stopped)]} if stopped else {}),
-        "Files": [bullets(links(*names, at) for names, at in directories.items())],
-        "Settings": [settings_table(used, len(seeds))],
+        "Files": [bullets(links(out, *condition) for condition in study)],
+        "Settings": [settings_table(out, next(iter(study.values())))],
     }
     page = directory / "report.html"
     write(page, "Figure 2 of LVGTS: a reproduction", verdict(found), sections)
@@ -130,29 +107,34 @@ def numbers_table(rows):
     return table(caption, NUMBERS, cells)
 
 
-def credit_maps(study, directories):
+def credit_maps(out, study):
     """Credit maps of the active memory tasks, those of a task below each other."""
     maps = []
-    for (task, algo), directory in directories.items():
-        if task.endswith("amt") and (directory / "credit.png").is_file():
+    for task, algo in study:
+        path = out / task / algo / "credit.png"
+        if task.endswith("amt") and path.is_file():
             x = column(run_summaries(study, (task, algo)).values(), "credit_recall")
             caption = (
                 f"{task}, {algo}: mean credit_recall {np.mean(x):.3g}, exactly 0 in {sum(x == 0)} "
                 f"of {len(x)} runs. Data: [credit.csv](../{task}/{algo}/credit.csv)."
             )
             alt = f"Matrix of the credit of actions for predicted rewards: {task}, {algo}."
-            maps.append(picture(directory / "credit.png", alt, caption))
+            maps.append(picture(path, alt, caption))
     return maps
 
 
-def links(task, algo, directory):
+def links(out, task, algo):
     """Links to the directory of a condition and the tables in it."""
     at = f"../{task}/{algo}/"
-    tables = [f"[{path.name}]({at}{path.name})" for path in sorted(directory.glob("*.csv"))]
-    return f"[{task} {algo}]({at}): {', '.join(tables)}"
+    names = sorted(path.name for path in (out / task / algo).glob("*.csv"))
+    return f"[{task} {algo}]({at}): {', '.join(f'[{name}]({at}{name})' for name in names)}"
 
 
-def settings_table(used, n):
+def settings_table(out, seeds):
+    """Config and versions of the first seed, which all have."""
+    number, config, *_ = seeds[0]
+    directory = out / config["task"] / config["algo"] / f"seed_{number}"
+    used = config | read_json(directory / "versions.json")
     rows = [(name, str(value)) for name, value in used.items() if name not in ("task", "algo")]
-    caption = f"Config and versions of all runs, made by `{claims.COMMAND}` with {n} seeds."
-    return table(caption, ("field", "value"), rows)
+    made = f"made by `{claims.COMMAND}` with {len(seeds)} seeds"
+    return table(f"Config and versions of all runs, {made}.", ("field", "value"), rows)

@@ -5,16 +5,14 @@ L = t₂ + 1 - (t₁ - 1). All else stays: N, k, the recall steps, the budget in
 LONG the model learns from half the mini-batch, or the longest lag would take most of the time.
 """
 
-from lvgts_np.experiments import runs
-from lvgts_np.experiments.plots.paper_plots import plot_lags, save_both
+import itertools
+from operator import itemgetter
+
+from lvgts_np.experiments.plots.paper_plots import plot_lags, round_trip, save_both
 from lvgts_np.experiments.plots.style import BOUNDS
-from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.experiments.studies.statistics import interval
 from lvgts_np.experiments.studies.summary import final_returns, run_summaries, summarise
-from lvgts_np.experiments.studies.training import train_study
 from lvgts_np.training.config import ALGOS
-from lvgts_np.training.files import read_table, write_table
-from lvgts_np.training.streams import note
 
 TASK = "dummy_amt"
 LAGS = (10, 30, 100, 300)
@@ -26,34 +24,13 @@ MEANS = (
 RUNS = ("lag", "algo", "seed", "final_return", "attention_remember", *BOUNDS)
 
 
-def train(base, seeds, out, **modes):
-    """Run every lag with both algorithms in <out>/horizon; a Summary each, the lag as its task.
-
-    base is the Config that they share; modes are the keyword arguments of `runs.train`. Errors as
-    there.
-    """
-    paths = places(out)
-    configs = {(lag, algo): at_lag(base, lag).replace(algo=algo) for lag, algo in paths}
-    return train_study(configs, paths, seeds, out / "horizon", **modes)
-
-
-def places(out):
-    at = out / "horizon"
-    return {(lag, algo): at / f"lag_{lag}" / algo for lag in LAGS for algo in ALGOS}
-
-
-def report(base, seeds, out):
-    """Draw every condition and the sweep; whether nothing of it failed."""
-    drawn = [runs.draw(path, seeds) for path in places(out).values()]
-    fault = runs.attempt(draw_sweep, seeds, out)
-    if fault:
-        note(f"sweep not drawn: {fault}")
-    return all(drawn) and not fault
-
-
-def draw_sweep(seeds, out):
-    study = {condition: read_seeds(path, seeds) for condition, path in places(out).items()}
-    draw({condition: run_summaries(study, condition) for condition in study}, out / "horizon")
+def conditions(config, out):
+    """Directory and Config {(lag, algo): (directory, config)}, every lag with both algorithms."""
+    base, found = config.replace(task=TASK), {}
+    for lag, algo in itertools.product(LAGS, ALGOS):
+        directory = out / "horizon" / f"lag_{lag}" / algo
+        found[lag, algo] = directory, at_lag(base, lag).replace(algo=algo)
+    return found
 
 
 def at_lag(base, lag):
@@ -63,19 +40,16 @@ def at_lag(base, lag):
     return base.replace(t2=t2, T=t2 + base.T - base.t2, model_batch=batch)
 
 
-def draw(found, directory):
-    """Write horizon.csv and runs.csv, and from these alone the picture.
-
-    found are the runs {(lag, algo): {seed: summary}}.
-    """
-    summaries, means, finals = [summarise(*item) for item in found.items()], [], []
-    for s, by_seed in zip(summaries, found.values(), strict=True):
+def report(study, directory):
+    """Write horizon.csv and runs.csv of {(lag, algo): [Seed, ...]}, and from these the picture."""
+    means, finals = [], []
+    for lag, algo in study:
+        by_seed = run_summaries(study, (lag, algo))
+        mean = summarise((lag, algo), by_seed)._asdict()
         low, high = interval(final_returns(by_seed.values()))
-        means.append(s._asdict() | {"lag": s.task, "low": low, "high": high})
+        means.append(mean | {"lag": lag, "low": low, "high": high})
         for run in by_seed.values():
-            finals.append(run | {"lag": s.task, "final_return": run["final_eval_return_recall"]})
-    tables = []
-    for name, header, rows in (("horizon.csv", MEANS, means), ("runs.csv", RUNS, finals)):
-        write_table(directory / name, header, [[row[key] for key in header] for row in rows])
-        tables.append(read_table(directory / name))
-    save_both(lambda: plot_lags(*tables), directory / "horizon")
+            finals.append(run | {"lag": lag, "final_return": run["final_eval_return_recall"]})
+    means = round_trip(directory / "horizon.csv", MEANS, map(itemgetter(*MEANS), means))
+    finals = round_trip(directory / "runs.csv", RUNS, map(itemgetter(*RUNS), finals))
+    save_both(lambda: plot_lags(means, finals), directory / "horizon")
