@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lvgts_np.check.strategies import scales, seeds
 from lvgts_np.paper import model
-from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
 from lvgts_np.paper.imagine import infer
 
 A_MAX = 3.0
@@ -31,6 +31,7 @@ class Case(NamedTuple):
     count_from: int = 0
     lm_svg: bool = False
     combine: str = "mlp"
+    reward_units: str = "huberized"
     scale: float = 1.0
     seed: int = 0
 
@@ -46,7 +47,11 @@ class Case(NamedTuple):
     @property
     def rollout(self):
         own = {"N": self.N, "shortcut": self.shortcut, "store": self.store}
-        return own | {"count_from": self.count_from}
+        return own | {"count_from": self.count_from} | self.forms
+
+    @property
+    def forms(self):
+        return {"reward_units": self.reward_units}
 
     @property
     def rng(self):
@@ -61,6 +66,7 @@ def cases(**fixed):
     fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
     fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
     fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
+    fields |= {"reward_units": st.sampled_from(REWARD_UNITS)}
     fields |= {"scale": scales(-3, 0)}
     fields |= {"seed": seeds}
     for name, value in fixed.items():

@@ -105,8 +105,9 @@ def latent(p, q, h_m, rho):
     return [cmath.tanh(x + y + z) for x, y, z in zip(q, added(p, q, h_m), rho, strict=True)]
 
 
-def reward(p, h, a):
-    return mlp(p, "r", [*h, *a], activation=huberized_relu)[0]
+def reward(p, h, a, units="huberized"):
+    known("reward_units", units, "huberized", "relu")
+    return mlp(p, "r", [*h, *a], huberized_relu if units == "huberized" else relu)[0]
 
 
 def predict(p, h, a):
@@ -119,11 +120,11 @@ def scale(x):
     return x if complex(x).real > MIN_NOISE_SCALE else MIN_NOISE_SCALE
 
 
-def losses(p, o, a, r, encoder):
+def losses(p, o, a, r, encoder, reward_units):
     """A.2: reward, decoder and transition loss of one episode, means over its steps."""
     h, _, q = encode(p, o, a, **encoder)
     T = len(h)
-    rewards = sum((reward(p, h[t], a[t]) - r[t][0]) ** 2 for t in range(T))
+    rewards = sum((reward(p, h[t], a[t], reward_units) - r[t][0]) ** 2 for t in range(T))
     decoder = sum(square(mlp(p, "d", h[t]), o[t]) for t in range(T))
     h, q = [stop(h_t) for h_t in h], [stop(q_t) for q_t in q]
     trans = 0.0
@@ -171,7 +172,7 @@ def infer(p, pi, o, a, u, encoder, lm_svg):
     return h, w, xi, rho, eta
 
 
-def replay(p, act_at, h_0, noise, N, shortcut, store, count_from):
+def replay(p, act_at, h_0, noise, N, shortcut, store, count_from, reward_units):
     """Algorithm 1's second loop; act_at(h, t) is the action, noise is w, xi and rho.
 
     Rewards, latents, actions.
@@ -183,7 +184,7 @@ def replay(p, act_at, h_0, noise, N, shortcut, store, count_from):
     for t in range(len(xi) + 1):
         a_t = act_at(carry, t)
         a_hat.append(a_t)
-        r_hat.append(reward(p, carry, a_t))
+        r_hat.append(reward(p, carry, a_t, reward_units))
         if t == len(xi):
             return r_hat, h_hat, a_hat
         h_m = read(w[t + 1], memory) if shortcut else [0.0] * len(h_0)

@@ -20,15 +20,15 @@ from lvgts_np.adjoint.layers import (
 ROWS = 640  # seeds x episodes at a time: what a step touches then stays in the cache
 
 
-def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
+def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None, forms=None):
     """Losses (L_rew, L_decoder, L_trans), each (S,), and their total's gradient. [A.2, Eq. 7]
 
     L = Σ_seeds α_rew L_rew + α_decoder L_decoder + α_trans L_trans
 
     batch is o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
-    of `encode`. The gradient is a dict like phi.
+    of `encode`, forms those of `paper.losses.model_losses`. The gradient is a dict like phi.
     """
-    buffers = Buffers() if buffers is None else buffers
+    buffers, forms = Buffers() if buffers is None else buffers, Forms(**forms or {})
     S, B = batch[0].shape[1:3]
     size, parts = max(1, ROWS // B), []
     for first in range(0, S, size):
@@ -37,16 +37,23 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
         seeds *= 2 if len(seeds) * B == 1 else 1
         data = [np.swapaxes(x[:, seeds], 0, 1) for x in batch]  # (S, T, B, .)
         block_phi = {name: x[seeds] for name, x in phi.items()}
-        parts.append(block_gradient(block_phi, data, encoder, alphas, buffers))
+        parts.append(block_gradient(block_phi, data, encoder, alphas, forms, buffers))
     losses, gradients = zip(*parts, strict=True)
     losses = tuple(np.concatenate(loss)[:S] for loss in zip(*losses, strict=True))
     return losses, {name: np.concatenate([g[name] for g in gradients])[:S] for name in phi}
 
 
-def block_gradient(phi, data, encoder, alphas, buffers):
+class Forms(NamedTuple):
+    """Switches of `paper.losses.model_losses`."""
+
+    reward_units: str = "huberized"
+
+
+def block_gradient(phi, data, encoder, alphas, forms, buffers):
     """Losses and gradient of a few seeds, with data (S, T, B, .). [A.2, Eq. 7]"""
     (o, a, r), N, count_from = data, encoder["N"], encoder.get("count_from", 0)
-    nets = networks(phi, *(name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi))
+    names = (name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi)
+    nets = networks(phi, *names, reward_units=forms.reward_units)
     B, H = o.shape[2], phi["b.W"].shape[-1]
     W = phi["b.W"] * H**-0.5
     trace = encode(nets, W, (o, a), encoder["k"], encoder["rule"], buffers)
@@ -143,8 +150,8 @@ def encode_adjoint(nets, W, trace, lambda_h, N, count_from, buffers):
 
     λ_h_t = ∂L/∂h_t + Σ_{s>t} (∂h_m^s/∂h_t)ᵀ λ_h_m^s + [N ∤ t+1+c] (∂q_{t+1}/∂h_t)ᵀ λ_q_{t+1}
 
-    c is count_from. lambda_h (S, T, B, H) (in/out) enters with the losses' derivatives with respect to each latent,
-    and gathers, from the last step to the first, those through later latents.
+    c is count_from. lambda_h (S, T, B, H) (in/out) enters with the losses' derivatives with respect
+    to each latent, and gathers, from the last step to the first, those through later latents.
     """
     x_q, v_q, x_c, v_c, h, reads = trace
     H = h.shape[-1]

@@ -26,6 +26,7 @@ class Rollout(NamedTuple):
     shortcut: bool
     store: str = "before"
     count_from: int = 0
+    reward_units: str = "huberized"
 
 
 def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None):
@@ -71,7 +72,8 @@ def imagine(phi, theta, inferred, a_max, rollout, buffers):
     if rollout.store not in ("before", "after"):
         raise ValueError(f"unknown store {rollout.store!r}")
     names = [name for name in ("f", "b.c", "r") if name + ".W1" in phi]
-    nets = networks(theta, "pi") | networks(phi, *names)
+    nets = networks(theta, "pi")
+    nets |= networks(phi, *names, reward_units=rollout.reward_units)
     attends, T = rollout.shortcut, len(inferred.w)
     reads = [attended(w_t, T) for w_t in inferred.w] if attends else None
     trace = replay(nets, inferred, reads, a_max, buffers)

@@ -11,11 +11,12 @@ from lvgts_np.paper.imagine import imagined_return
 from lvgts_np.paper.losses import model_losses, total_loss
 
 
-def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
+def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None, forms=None):
     """Losses (L_rew, L_decoder, L_trans), each (S,), and their total's gradient. [A.2, Eq. 7]"""
+    forms = forms or {}
 
     def objective(phi):
-        losses = model_losses(phi, *batch, encoder)
+        losses = model_losses(phi, *batch, encoder, **forms)
         return np.sum(total_loss(losses, alphas)), losses
 
     (_, losses), gradient = value_and_grad(objective)(phi)

@@ -67,14 +67,14 @@ def transition_read(shortcut):
     return read if shortcut else read_nothing
 
 
-def replay(phi, pi, inferred, N, shortcut, store="before", count_from=0):
+def replay(phi, pi, inferred, N, shortcut, store="before", count_from=0, reward_units="huberized"):
     """Replay under the current policy, gradients cut every N steps. [Alg. 1, lines 10-23]
 
     â_t = π(ĥ_t, η_t),   r̂_t = r(ĥ_t, â_t),   ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t, ρ_t)
 
     pi(h_t, t) is the policy with its noise; shortcut is True for LVGTS, False for LM-SVG; store,
     "before" or "after", says if a latent enters the memory before or after its detach; count_from
-    is the number of the first step, by which the steps that are cut are counted.
+    is the number of the first step, by which those that are cut are counted; reward_units is r's.
     Returns lists over t: r̂_t (S, B, 1), ĥ_t (S, B, H), â_t (S, B, A).
     Line numbers are those of Algorithm 1, one per statement.
     """
@@ -87,14 +87,14 @@ def replay(phi, pi, inferred, N, shortcut, store="before", count_from=0):
     carry = inferred.h_0
     for t in range(T):  # line 13
         a_hat.append(pi(carry, t))  # line 16
-        r_hat.append(reward(phi, carry, a_hat[t]))  # lines 16, 18
+        r_hat.append(reward(phi, carry, a_hat[t], reward_units))  # lines 16, 18
         if t + 1 == T:
             break
         h_m = transition_read(shortcut)(inferred.w[t + 1], memory)  # line 15
         xi_t, rho_t = inferred.xi[t], inferred.rho[t]
         h_hat.append(transition(phi, carry, h_m, a_hat[t], xi_t, rho_t))  # line 17
-        # DEVIATION: Algorithm 1 counts from 1, and cuts our latents 3, 7, 11 for N = 4; counted from
-        # 0 they are 4, 8, 12. The carry that line 20 calls h_t is h_{t+1}. (M14)
+        # DEVIATION: Algorithm 1 counts from 1, and cuts our latents 3, 7, 11 for N = 4; counted
+        # from 0 they are 4, 8, 12. The carry that line 20 calls h_t is h_{t+1}. (M14)
         cut = (t + 1 + count_from) % N == 0  # line 19
         carry = detach(h_hat[t + 1]) if cut else h_hat[t + 1]  # lines 20-21
         # DEVIATION: line 22 stores what line 20 detached; a shortcut to such a latent would carry

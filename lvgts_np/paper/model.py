@@ -11,7 +11,7 @@ import numpy as onp
 from lvgts_np.paper.attention import append, read, scores, topk_weights
 from lvgts_np.paper.autodiff import detach, tanh
 from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE
-from lvgts_np.paper.nets import clip, huberized_relu, init_mlp, mlp
+from lvgts_np.paper.nets import clip, huberized_relu, init_mlp, mlp, relu
 
 
 def encode_step(phi, oa_t, h_tm1, memory, k, rule):
@@ -119,13 +119,16 @@ def transition(phi, h_t, h_m, a_t, xi_t, rho_t):
     return latent(phi, mean + noise_scale(mae) * xi_t, h_m, rho_t)
 
 
-def reward(phi, h_t, a_t):
+def reward(phi, h_t, a_t, units="huberized"):
     """Reward model r. [Eq. 2]
 
     r̂_t = r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
     """
+    if units not in ("huberized", "relu"):
+        raise ValueError(f"unknown reward_units {units!r}")
     # UNSPECIFIED: r's activation. The policy follows r's slope, and a ReLU's is a staircase. (M12)
-    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), huberized_relu)
+    activation = huberized_relu if units == "huberized" else relu
+    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), activation)
 
 
 def policy(theta, h_t):

@@ -9,7 +9,7 @@ import os
 import reprlib
 from pathlib import Path
 
-from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
@@ -69,6 +69,7 @@ class Config:
     H: int = setting(16, "latent size (M12)", ">= 1")
     hidden: int = setting(64, "hidden units of every MLP (M12)", ">= 1")
     combine: str = setting("mlp", "how query and memory make the latent (M1)", COMBINES)
+    reward_units: str = setting("huberized", "hidden units of the reward model (M12)", REWARD_UNITS)
     topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", TOPK_RULES)
     store: str = setting("before", "memory takes a latent before or after detach (M8)", STORES)
     init_actions: float = setting(0.3, "initial scale of the encoder's action weights (M1)", ">= 0")
@@ -124,8 +125,13 @@ class Config:
     def rollout(self):
         """Keyword arguments of `paper.imagine.replay`."""
         # [§3.2] the shortcut is all that the algorithms differ by
-        shortcut, first = self.algo == "lvgts", self.count_from
-        return {"N": self.N, "shortcut": shortcut, "store": self.store, "count_from": first}
+        own = {"N": self.N, "shortcut": self.algo == "lvgts", "store": self.store}
+        return own | {"count_from": self.count_from} | self.forms
+
+    @property
+    def forms(self):
+        """Keyword arguments of `paper.losses.model_losses`."""
+        return {"reward_units": self.reward_units}
 
     @property
     def encoder(self):

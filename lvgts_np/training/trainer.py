@@ -152,7 +152,7 @@ class Trainer:
         c = self.config
         batch = self.replay_buffer.sample([s["batches"] for s in self.streams], c.model_batch)
         losses, gradient = self.backend.model_loss_and_grad(
-            self.phi, batch, c.encoder, c.alphas, self.buffers
+            self.phi, batch, c.encoder, c.alphas, self.buffers, c.forms
         )
         losses = dict(zip(LOSSES, losses, strict=True))
         # UNSPECIFIED: the optimiser; Adam, its rate decayed to 10 % over the run, x = 0..1, as

@@ -44,12 +44,12 @@ def of_inferred(inferred, f):
 
 
 def total_loss(phi, data, case):
-    each = losses.model_losses(phi, *data, case.encoder)
+    each = losses.model_losses(phi, *data, case.encoder, **case.forms)
     return np.sum(losses.total_loss(each, ALPHAS)), each
 
 
 def adjoint_losses(phi, data, case, buffers=None):
-    return model.model_loss_and_grad(phi, data, case.encoder, ALPHAS, buffers)
+    return model.model_loss_and_grad(phi, data, case.encoder, ALPHAS, buffers, case.forms)
 
 
 def adjoint_return(phi, theta, inferred, case, buffers=None):
@@ -364,6 +364,8 @@ def test_memory_grows_with_the_states_and_not_with_the_segments():
 
 CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, seed=2)
 
+RELU = partial(check_model, reward_units="relu")
+
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
 BUGS = [
@@ -401,6 +403,10 @@ BUGS = [
     (policy.replay, "H:] > MIN_NOISE_SCALE", "H:] < MIN_NOISE_SCALE", check_policy),
     (model.fit, "mae -= np.abs(mean", "mae += np.abs(mean", check_model),
     (layers.mlp, "0.0, 1.0", "0.0, 2.0", check_model),
+    (layers.networks, 'reward_units == "huberized"', "True", RELU),
+    (model.block_gradient, ", reward_units=forms.reward_units", "", RELU),
+    (policy.imagine, ", reward_units=rollout.reward_units", "",
+     partial(check_policy, reward_units="relu")),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]
 # fmt: on

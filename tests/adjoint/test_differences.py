@@ -103,10 +103,10 @@ def check_encoder(case):
     phi, data = model_problem(case)
 
     def value(phi):
-        each = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS)[0]
+        each = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS, None, case.forms)[0]
         return sum(alpha * loss.sum() for alpha, loss in zip(ALPHAS, each, strict=True))
 
-    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS)
+    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS, None, case.forms)
     program = value if case.encoder_N > case.T else frozen_model(case, value)
     mine = {name: g for name, g in gradient.items() if not name.startswith("f.")}
     assert not any(gradient[name].any() for name in gradient if name not in mine)
@@ -132,10 +132,12 @@ def check_transition(case, part):
         whole = {name: g.copy() for name, g in phi.items()}
         for name, g in x.items():
             whole[name][..., kept if "2" in name else slice(None)] = g
-        return adjoint.model_loss_and_grad(whole, data, case.encoder, alphas)[0][2].sum()
+        return adjoint.model_loss_and_grad(whole, data, case.encoder, alphas, None, case.forms)[0][
+            2
+        ].sum()
 
     alphas = 0.0, 0.0, 1.0
-    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, alphas)
+    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, alphas, None, case.forms)
     assert not any(g.any() for name, g in gradient.items() if not name.startswith("f."))
     times = 2.0 if part == "mean" else 1.0
     return assert_slopes(value, of_part(phi), of_part(gradient), case.rng, times)

@@ -80,10 +80,12 @@ def decoder_and_reward(case):
     h, a = drawn(case, case.H, case.A)
     return Problem(
         {**phi, "h": h, "a": a},
-        lambda x: joined(model.decode(x, x["h"]), model.reward(x, x["h"], x["a"])),
+        lambda x: joined(
+            model.decode(x, x["h"]), model.reward(x, x["h"], x["a"], case.reward_units)
+        ),
         naive=lambda n, x: scalars(
             n,
-            lambda p, h, a: [n.mlp(p, "d", h), n.reward(p, h, a)],
+            lambda p, h, a: [n.mlp(p, "d", h), n.reward(p, h, a, case.reward_units)],
             part(x, "d.", "r."),
             x["h"],
             x["a"],

@@ -204,7 +204,7 @@ def reward_slopes(case):
         r_hat, h, a = imagine.replay(phi, pi, inferred, **case.rollout)
         dr = []
         for h_t, a_t in zip(h, a, strict=True):
-            d = slope(lambda h, a: model.reward(phi, h, a), h=h_t, a=a_t)
+            d = slope(lambda h, a: model.reward(phi, h, a, case.reward_units), h=h_t, a=a_t)
             dr += [d["h"], d["a"]]
         return joined(r_hat, dr)
 
@@ -276,7 +276,7 @@ def reference_gradients(case):
     replayed = phi, theta, inferred, A_MAX, case.rollout
 
     def all_of(model_loss_and_grad, return_and_grad, credit):
-        each, g = model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS)
+        each, g = model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS, None, case.forms)
         G, ascent = return_and_grad(*replayed)
         C = credit(*replayed, onp.eye(case.T))
         found = (*each, *g.values(), G, *ascent.values(), C)

@@ -11,7 +11,7 @@ import pytest
 
 from lvgts_np import adjoint
 from lvgts_np.paper import gradients, imagine, losses
-from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
 from lvgts_np.training.backends import BACKENDS, ParityError, check_parity, flat, problem
 from lvgts_np.training.config import ALGOS, SMOKE, TASKS, preset
 from lvgts_np.training.trainer import Trainer, make_task
@@ -29,9 +29,14 @@ def test_the_backends_agree(task, algo):
     check(task, algo=algo)
 
 
-@pytest.mark.parametrize("switches", list(product(COMBINES, TOPK_RULES, STORES, (0, 1))))
+NAMES = "combine", "topk_rule", "store", "reward_units", "count_from"
+
+
+@pytest.mark.parametrize(
+    "switches", list(product(COMBINES, TOPK_RULES, STORES, REWARD_UNITS, (0, 1)))
+)
 def test_they_agree_whatever_the_switches(switches):
-    check(**dict(zip(("combine", "topk_rule", "store", "count_from"), switches, strict=True)))
+    check(**dict(zip(NAMES, switches, strict=True)))
 
 
 def test_the_problem_moves_every_parameter_and_credit_crosses_the_detaches():

@@ -18,7 +18,7 @@ def everything(phi, theta, episode, case):
     args = (o, a, r, case.encoder)
 
     def loss(phi):
-        terms = losses.model_losses(phi, *args)
+        terms = losses.model_losses(phi, *args, **case.forms)
         return np.sum(losses.total_loss(terms, (20.0, 1.0, 1.0))), terms
 
     (_, terms), gradient = value_and_grad(loss)(phi)
