@@ -32,6 +32,7 @@ class Case(NamedTuple):
     lm_svg: bool = False
     combine: str = "mlp"
     reward_units: str = "huberized"
+    gamma: float = 1.0
     scale: float = 1.0
     seed: int = 0
 
@@ -67,7 +68,7 @@ def cases(**fixed):
     fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
     fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
     fields |= {"reward_units": st.sampled_from(REWARD_UNITS)}
-    fields |= {"scale": scales(-3, 0)}
+    fields |= {"gamma": st.sampled_from([1.0, 0.75]), "scale": scales(-3, 0)}
     fields |= {"seed": seeds}
     for name, value in fixed.items():
         fields[name] = value if isinstance(value, st.SearchStrategy) else st.just(value)

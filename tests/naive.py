@@ -196,6 +196,14 @@ def replay(p, act_at, h_0, noise, N, shortcut, store, count_from, reward_units):
         h_hat.append(h)
 
 
+def discounted(r_hat, gamma):
+    """A.1: the return of an episode."""
+    G = 0.0
+    for r_t in reversed(r_hat):
+        G = r_t + gamma * G
+    return G
+
+
 def n_step_value(pi, r, f, s, horizon):
     """A.1, Eq. 6: the rewards of `horizon` transitions and one more."""
     states = [s]

@@ -50,6 +50,7 @@ HELPERS = {
 }
 
 CASE = Case(T=8, B=2, H=4, N=3, seed=1)
+DISCOUNTED = CASE._replace(gamma=0.5)
 PHASE = CASE._replace(count_from=1)
 LM_SVG = CASE._replace(T=15, N=4, lm_svg=True, scale=0.5)
 TIED = onp.array([[1.0, 1.0, 1.0, 0.0]])
@@ -120,6 +121,8 @@ BUGS = [
      check_shortcut, 0, "before"),
     (imagine.replay, "reward(phi, carry", "reward(phi, detach(carry)", check_replay, CASE),
     (imagine.imagined_return, "/ G.shape[-2]", "", check_replay, CASE),
+    (imagine.imagined_return, "gamma**t", "gamma ** (t + 1)", check_replay, DISCOUNTED),
+    (imagine.imagined_return, "gamma**t * ", "", check_replay, DISCOUNTED),
     (credit.credit, "pi(h, t) + nudge", "detach(pi(h, t)) + nudge", check_credit, CASE),
     (optim.adam_step, STEP, STEP.replace("x - lr", "x + lr"), check_adam, 0, 3, 1.0),
     (optim.adam_step, STEP, STEP.replace("beta_2**t", "beta_2"), check_adam, 0, 3, 1.0),

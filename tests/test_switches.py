@@ -96,6 +96,7 @@ def test_the_text_s_replay_raises_by_itself():
         (losses.model_losses, dict(zip(FORMS, FORMS, strict=True))),
         (encoder.Forms, dict(zip(FORMS, FORMS, strict=True))),
         (imagine.replay, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
+        (imagine.imagined_return, {"gamma": "gamma"}),
         (policy.Rollout, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
         (
             model.init_model,

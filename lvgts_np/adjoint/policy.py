@@ -29,10 +29,10 @@ class Rollout(NamedTuple):
     reward_units: str = "huberized"
 
 
-def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None):
+def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None, gamma=1.0):
     """Return G (S,) of the replay, mean over episodes, and its gradient. [Alg. 1, line 24]
 
-    G = Σ_t Σ_b r̂_t[b] / B
+    G = Σ_t γ^t Σ_b r̂_t[b] / B
 
     inferred is what `infer` returns; rollout holds the keyword arguments of `paper.imagine.replay`.
     The gradient of Σ_seeds G with respect to theta is a dict like theta.
@@ -40,9 +40,11 @@ def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None):
     buffers = Buffers() if buffers is None else buffers
     rollout = Rollout(**rollout)
     nets, reads, trace, r_hat, dr = imagine(phi, theta, inferred, a_max, rollout, buffers)
-    B = inferred.h_0.shape[1]
-    G = r_hat.sum(axis=-1) / B
-    dr /= B  # G = Σ_t Σ_b r̂_t[b] / B
+    T, B = len(inferred.eta), inferred.h_0.shape[1]
+    discount = gamma ** np.arange(T, dtype=dr.dtype)
+    G = (r_hat * np.repeat(discount, B)).sum(axis=-1) / B
+    dr /= B  # G = Σ_t γ^t Σ_b r̂_t[b] / B
+    dr *= discount[:, None, None]
     lambda_v, lambda_out = replay_adjoint(nets, trace, reads, dr, rollout, buffers)
     of_pi = trace.x_pi, trace.v_pi, lambda_v, lambda_out
     gradient = mlp_gradient("pi", *map(flatten_time, of_pi))

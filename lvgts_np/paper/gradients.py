@@ -23,11 +23,11 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None, forms=None):
     return tuple(losses), gradient
 
 
-def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None):
+def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None, gamma=1.0):
     """Return G (S,) of the replay, and the gradient of its sum over seeds. [Alg. 1, line 24]"""
 
     def objective(theta):
-        G = imagined_return(phi, theta, inferred, a_max, rollout)
+        G = imagined_return(phi, theta, inferred, a_max, rollout, gamma)
         return np.sum(G), G
 
     (_, G), gradient = value_and_grad(objective)(theta)

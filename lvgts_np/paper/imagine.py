@@ -103,16 +103,17 @@ def replay(phi, pi, inferred, N, shortcut, store="before", count_from=0, reward_
     return r_hat, h_hat, a_hat
 
 
-def imagined_return(phi, theta, inferred, a_max, rollout):
+def imagined_return(phi, theta, inferred, a_max, rollout, gamma=1.0):
     """Predicted return G of the replay, mean over episodes, (S,). [Alg. 1, lines 18, 24]
 
-    G = Σ_t r̂_t
+    G = Σ_t γ^t r̂_t
 
     rollout holds the keyword arguments of `replay`. No gradient reaches phi
     when theta is what is differentiated.
     """
     r_hat, _, _ = replay(phi, policy_replay(theta, inferred, a_max), inferred, **rollout)
-    G = sum(r_hat)  # (S, B, 1)
+    # DEVIATION: Algorithm 1 has no γ, the abstract and A.1 compare with one; 1 is none. (A2)
+    G = sum(gamma**t * r_t for t, r_t in enumerate(r_hat))  # (S, B, 1)
     return np.sum(G, axis=(-2, -1)) / G.shape[-2]
 
 

@@ -26,6 +26,7 @@ BOUNDS = {  # as help and messages word them
     "> 0": lambda x: x > 0,
     "in [0, 1]": lambda x: 0 <= x <= 1,
     "in [0, 1)": lambda x: 0 <= x < 1,
+    "in (0, 1]": lambda x: 0 < x <= 1,
 }
 
 
@@ -61,6 +62,7 @@ class Config:
     a_max: float = setting(3.0, "actions are in (-a_max, a_max) (T6)", "> 0")
     pendulum_version: str = setting("v0", "[§4.1] Gym's Pendulum-v0 or -v1 (T7)", ("v0", "v1"))
     distractor_scale: float = setting(0.1, "share of the pendulum's reward in G (T8)", "in [0, 1]")
+    gamma: float = setting(1.0, "[A.1] discount in G, not of reported returns (A2)", "in (0, 1]")
     # The model [§3, A.3]
     N: int = setting(4, "[§4.2] the policy's gradient is truncated every N steps", ">= 1")
     encoder_N: int = setting(4, "the same of the encoder's recurrence, 0: whole (M3)", ">= 0")

@@ -172,7 +172,7 @@ class Trainer:
         c = self.config
         inferred = self._infer(episodes, u)
         G, ascent = self.backend.return_and_grad(
-            self.phi, self.theta, inferred, c.a_max, c.rollout, self.buffers
+            self.phi, self.theta, inferred, c.a_max, c.rollout, self.buffers, c.gamma
         )
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         # UNSPECIFIED: the rate decays from the warm-up's end to 5 %: late in a run the

@@ -53,11 +53,11 @@ def adjoint_losses(phi, data, case, buffers=None):
 
 
 def adjoint_return(phi, theta, inferred, case, buffers=None):
-    return policy.return_and_grad(phi, theta, inferred, A_MAX, case.rollout, buffers)
+    return policy.return_and_grad(phi, theta, inferred, A_MAX, case.rollout, buffers, case.gamma)
 
 
 def imagined_return(phi, theta, inferred, case):
-    G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout)
+    G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout, case.gamma)
     return np.sum(G), G
 
 
@@ -398,6 +398,11 @@ BUGS = [
     (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
      check_policy),
     (policy.replay_adjoint, "lambda_x_r[:, t] += np", "_ = np", check_policy),
+    (policy.return_and_grad, "dr *= discount[:, None, None]", "pass",
+     partial(check_policy, gamma=0.5)),
+    (policy.return_and_grad, "gamma ** np.arange(T,", "gamma ** np.arange(1, T + 1,",
+     partial(check_policy, gamma=0.5)),
+    (policy.return_and_grad, "np.repeat", "np.tile", partial(check_policy, gamma=0.5)),
     (policy.credit, "cotangent[:, None, None]", "cotangent[::-1, None, None]", check_credit),
     (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_credit),
     (policy.replay, "H:] > MIN_NOISE_SCALE", "H:] < MIN_NOISE_SCALE", check_policy),

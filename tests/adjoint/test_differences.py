@@ -148,9 +148,13 @@ def check_return(case):
     moved = {name: x + 0.1 * case.rng.standard_normal(x.shape) for name, x in theta.items()}
 
     def value(theta):
-        return adjoint.return_and_grad(phi, theta, inferred, A_MAX, case.rollout)[0].sum()
+        return adjoint.return_and_grad(phi, theta, inferred, A_MAX, case.rollout, None, case.gamma)[
+            0
+        ].sum()
 
-    _, gradient = adjoint.return_and_grad(phi, moved, inferred, A_MAX, case.rollout)
+    _, gradient = adjoint.return_and_grad(
+        phi, moved, inferred, A_MAX, case.rollout, None, case.gamma
+    )
     program = value if case.N > case.T else frozen_policy(case, value)
     return assert_slopes(program, moved, gradient, case.rng)
 
@@ -216,6 +220,8 @@ BUGS = [
      check_return, CASE),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_return, WHOLE),
     (policy.return_and_grad, "dr /= B", "pass", check_return, WHOLE),
+    (policy.return_and_grad, "dr *= discount[:, None, None]", "pass", check_return,
+     WHOLE._replace(gamma=0.5)),
 ]
 # fmt: on
 

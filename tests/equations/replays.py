@@ -96,11 +96,11 @@ def replay(case):
 
 @unit
 def imagined_return(case):
-    """Imagined return. [Alg. 1, lines 12, 18, 24]   G = Σ_t r̂_t, mean over episodes"""
+    """Imagined return. [Alg. 1, lines 12, 18, 24]   G = Σ_t γ^t r̂_t, mean over episodes"""
     phi, theta, inferred = replaying(case)
     return Problem(
         theta,
-        lambda x: imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout),
+        lambda x: imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout, case.gamma),
         naive=lambda n, x: naive_return(n, case, phi | x, inferred),
     )
 
@@ -108,7 +108,7 @@ def imagined_return(case):
 def naive_return(n, case, params, inferred):
     """Return of each seed, (S,)."""
     r_hat = naive_replay(n, case, params, inferred)[..., : case.T]
-    return r_hat.sum(axis=-1).mean(axis=-1)
+    return scalars(n, lambda _, r_hat: n.discounted(r_hat, case.gamma), {}, r_hat)[..., 0].mean(-1)
 
 
 @unit
@@ -249,12 +249,14 @@ def return_and_grad(case):
     phi, theta, inferred = replaying(case)
 
     def hand(x, c):
-        G, g = policy.return_and_grad(phi, x, inferred, A_MAX, case.rollout)
+        G, g = policy.return_and_grad(phi, x, inferred, A_MAX, case.rollout, None, case.gamma)
         return G.sum(), {name: c * x for name, x in g.items()}
 
     return Problem(
         theta,
-        lambda x: np.sum(imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout)),
+        lambda x: np.sum(
+            imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout, case.gamma)
+        ),
         hand,
         lambda n, x: naive_return(n, case, phi | x, inferred).sum(),
     )
@@ -277,7 +279,7 @@ def reference_gradients(case):
 
     def all_of(model_loss_and_grad, return_and_grad, credit):
         each, g = model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS, None, case.forms)
-        G, ascent = return_and_grad(*replayed)
+        G, ascent = return_and_grad(*replayed, None, case.gamma)
         C = credit(*replayed, onp.eye(case.T))
         found = (*each, *g.values(), G, *ascent.values(), C)
         return onp.concatenate([onp.ravel(x) for x in found])

@@ -181,8 +181,8 @@ hand: adjoint.policy.replay # line 17, adjoint.policy.replay_adjoint # MLP_f
 units: transition, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 18 | return
-$ G \leftarrow G + \hat{r}_t
-text: paper.imagine.replay # lines 16, paper.imagine.imagined_return
+$ G \leftarrow G + \gamma^t \hat{r}_t
+text: paper.imagine.replay # lines 16, paper.imagine.imagined_return # gamma
 hand: adjoint.policy.return_and_grad # G =
 units: imagined_return, return_and_grad
 

@@ -17,7 +17,7 @@ from lvgts_np.paper.autodiff import value_and_grad
 def objective(phi, inferred, case, **changes):
     """The imagined return of each seed as a function of theta."""
     rollout = case.rollout | changes
-    return lambda theta: imagine.imagined_return(phi, theta, inferred, A_MAX, rollout)
+    return lambda theta: imagine.imagined_return(phi, theta, inferred, A_MAX, rollout, case.gamma)
 
 
 def policy_gradient(phi, theta, inferred, case, **changes):
@@ -40,8 +40,8 @@ def check_replay_is_exact(case, trained):
     h, _, _ = model.encode(phi, o, a, **case.encoder)
     onp.testing.assert_allclose(onp.stack(h_hat), onp.stack(h), rtol=0, atol=1e-12)
     onp.testing.assert_allclose(onp.stack(a_hat), a, rtol=0, atol=1e-12)
-    rewards = onp.stack([model.reward(phi, h_t, a_t) for h_t, a_t in zip(h, a, strict=True)])
-    onp.testing.assert_allclose(onp.stack(r_hat), rewards, rtol=0, atol=1e-11)
+    r = [model.reward(phi, *pair, case.reward_units) for pair in zip(h, a, strict=True)]
+    onp.testing.assert_allclose(onp.stack(r_hat), onp.stack(r), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -103,8 +103,9 @@ def check_replay(case):
             for mine, theirs in zip(out, ([[r] for r in r_hat], *states), strict=True):
                 stacked = onp.stack(mine)[:, s, b]
                 onp.testing.assert_allclose(stacked, onp.real(theirs), rtol=1e-9, atol=1e-9)
-            returns.append(sum(r_hat).real)
-            slopes.append(sum(r_hat).imag / 1e-20)
+            G_b = naive.discounted(r_hat, case.gamma)
+            returns.append(G_b.real)
+            slopes.append(G_b.imag / 1e-20)
         onp.testing.assert_allclose(G[s], onp.mean(returns), rtol=1e-9, atol=1e-9)
         terms = onp.concatenate([(gradient[n][s] * v[n][s]).ravel() for n in theta])
         size = onp.abs(terms).sum() + onp.mean(onp.abs(slopes))

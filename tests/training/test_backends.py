@@ -39,6 +39,13 @@ def test_they_agree_whatever_the_switches(switches):
     check(**dict(zip(NAMES, switches, strict=True)))
 
 
+def test_they_agree_on_a_discounted_return():
+    check(gamma=0.5)
+    config = preset("dummy_amt", gamma=0.5)
+    (_, args, _) = problem(config, make_task(config))
+    assert args[1][-1] == 0.5
+
+
 def test_the_problem_moves_every_parameter_and_credit_crosses_the_detaches():
     config = preset("pendulum_amt")
     for name, args in problem(config, make_task(config)):
@@ -91,7 +98,11 @@ def test_the_check_draws_nothing_from_the_streams_of_a_run():
 
 PLANTED = [
     (losses, "    h, _, q = encode(phi, o, a, **encoder)\n", "    raise RuntimeError('planted')\n"),
-    (imagine, "    G = sum(r_hat)  # (S, B, 1)\n", "    raise RuntimeError('planted')\n"),
+    (
+        imagine,
+        "    return np.sum(G, axis=(-2, -1)) / G.shape[-2]\n",
+        "    raise RuntimeError('planted')\n",
+    ),
 ]
 
 

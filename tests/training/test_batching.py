@@ -38,7 +38,7 @@ def everything(phi, theta, episode, case):
     out |= {f"w {t}": w_t for t, w_t in enumerate(inferred.w) if t > 0}
 
     def imagined(theta):
-        G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout)
+        G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout, case.gamma)
         return np.sum(G), G
 
     (_, G), gradient = value_and_grad(imagined)(theta)

@@ -46,6 +46,7 @@ CONFIGS = {
         **{"replay_episodes": 6, "clip_norm": 0.2, "store": "after", "count_from": 1},
         **{"combine": "add", "topk_rule": "sab", "alpha_decoder": 3.0, "distractor_scale": 0.5},
         **{"init_actions": 0.7, "init_recurrence": 1.1, "policy_lr": 0.02},
+        **{"gamma": 0.9, "reward_units": "relu"},
     ),
 }
 
@@ -99,7 +100,9 @@ class Restated:
         ]
         batch = [onp.stack(x, axis=1)[:, None] for x in zip(*drawn, strict=True)]
         alphas = c.alpha_reward, c.alpha_decoder, c.alpha_transition
-        _, gradient = gradients.model_loss_and_grad(self.phi, batch, self.encoder, alphas)
+        _, gradient = gradients.model_loss_and_grad(
+            self.phi, batch, self.encoder, alphas, None, self.forms
+        )
         self.phi = self.step(self.phi, self.of_phi, gradient, lr, c.model_beta_2)
 
     def improve_policy(self, episodes, u, lr):
@@ -107,12 +110,17 @@ class Restated:
         c, shortcut = self.c, self.c.algo == "lvgts"
         inferred = infer(self.phi, self.theta, episodes.o, episodes.a, u, self.encoder, shortcut)
         rollout = {"N": c.N, "shortcut": shortcut, "store": c.store, "count_from": c.count_from}
+        rollout |= self.forms
 
         def minus_G(theta):
-            return -np.sum(imagined_return(self.phi, theta, inferred, c.a_max, rollout))
+            return -np.sum(imagined_return(self.phi, theta, inferred, c.a_max, rollout, c.gamma))
 
         gradient = value_and_grad(minus_G)(self.theta)[1]
         self.theta = self.step(self.theta, self.of_theta, gradient, lr, 0.999)
+
+    @property
+    def forms(self):
+        return {"reward_units": self.c.reward_units}
 
     @property
     def encoder(self):
@@ -174,6 +182,8 @@ BUGS = [
     (Trainer._collect, "c.distractor_scale", "1.0", "lm_svg"),
     (Trainer._step, "clip_norm(g, self.config.clip_norm)", "g", "lm_svg"),
     (Trainer._infer, 'c.rollout["shortcut"]', "True", "lm_svg"),
+    (Trainer._improve_policy, ", c.gamma", "", "lm_svg"),
+    (Trainer._fit_model, ", c.forms", "", "lm_svg"),
     (initial_parameters, "*scales", "*scales[::-1]", "lvgts"),
 ]
 # fmt: on
