@@ -347,9 +347,9 @@ section("the shortcut")
 
 def rms_credit(algo, N=4, store="before"):
     """Credit matrix (T, T), root mean square over the episodes, of random parameters."""
-    config = preset("dummy_amt", algo=algo, N=N, store=store, dtype="float64")
+    config = preset("dummy_amt", algo=algo, N=N, encoder_N=N, store=store, dtype="float64")
     replayed = dict(problem(config, task))["return_and_grad"]
-    return onp.sqrt(onp.mean(credit_matrix(*replayed)[..., 0] ** 2, axis=(2, 3)))
+    return onp.sqrt(onp.mean(credit_matrix(*replayed[:5])[..., 0] ** 2, axis=(2, 3)))
 
 
 print("credit of actions 0, 1, 2 for all recall rewards, in 1e-5")

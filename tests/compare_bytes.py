@@ -29,7 +29,7 @@ COMMANDS = {
     "passive": f"--task dummy_pmt {SMALL} episodes=52 replay_episodes=20",
     "active": f"--task dummy_amt --seeds 3 --jobs 2 {SMALL}",
     "float64": f"--task pendulum_pmt --dtype float64 {SMALL}",
-    "switches": f"--task pendulum_amt {SMALL} {SWITCHES} truncate_encoder=false",
+    "switches": f"--task pendulum_amt {SMALL} {SWITCHES} encoder_N=0",
     "autograd": f"--task pendulum_amt --algo lm_svg --grad autograd {SMALL}",
     "autograd_switches": f"--task dummy_pmt --grad autograd --dtype float64 {SMALL} {SWITCHES}",
     "config": "--config ROOT/switches/pendulum_amt/lvgts/seed_0/config.json --first-seed 3 --quiet",

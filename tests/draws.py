@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lvgts_np.check.strategies import scales, seeds
 from lvgts_np.paper import model
-from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
 from lvgts_np.paper.imagine import infer
 
 A_MAX = 3.0
@@ -28,14 +28,18 @@ class Case(NamedTuple):
     encoder_N: int = 2
     rule: str = "paper"
     store: str = "before"
+    count_from: int = 0
     lm_svg: bool = False
     combine: str = "mlp"
+    reward_units: str = "huberized"
+    gamma: float = 1.0
     scale: float = 1.0
     seed: int = 0
 
     @property
     def encoder(self):
-        return {"N": self.encoder_N, "k": self.k, "rule": self.rule}
+        own = {"N": self.encoder_N, "k": self.k, "rule": self.rule}
+        return own | {"count_from": self.count_from}
 
     @property
     def shortcut(self):
@@ -43,7 +47,12 @@ class Case(NamedTuple):
 
     @property
     def rollout(self):
-        return {"N": self.N, "shortcut": self.shortcut, "store": self.store}
+        own = {"N": self.N, "shortcut": self.shortcut, "store": self.store}
+        return own | {"count_from": self.count_from} | self.forms
+
+    @property
+    def forms(self):
+        return {"reward_units": self.reward_units}
 
     @property
     def rng(self):
@@ -54,10 +63,12 @@ def cases(**fixed):
     """Hypothesis strategy of cases; `fixed` pins or replaces fields."""
     ranges = {"S": (1, 2), "B": (1, 3), "T": (2, 8), "O": (1, 3), "A": (1, 2), "H": (1, 4)}
     ranges |= {"hidden": (1, 5), "k": (1, 9), "N": (1, 9), "encoder_N": (1, 9)}
+    ranges |= {"count_from": (0, 1)}
     fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
     fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
     fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
-    fields |= {"scale": scales(-3, 0)}
+    fields |= {"reward_units": st.sampled_from(REWARD_UNITS)}
+    fields |= {"gamma": st.sampled_from([1.0, 0.75]), "scale": scales(-3, 0)}
     fields |= {"seed": seeds}
     for name, value in fixed.items():
         fields[name] = value if isinstance(value, st.SearchStrategy) else st.just(value)

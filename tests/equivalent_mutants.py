@@ -18,6 +18,7 @@ EQUIVALENT = (
     ("adjoint/model.py", ["ROWS = 641", "ROWS = 0", "min(1, ROWS", "max(2, ROWS"], SPEED),
     ("adjoint/model.py", ["seeds *= 3"], "what is computed twice or thrice is returned once"),
     ("adjoint/model.py", ["strict=False"], GUARD),
+    ("adjoint/model.py", ["if t >= 0 and"], "what it adds to the last step comes after its use"),
     ("adjoint/model.py", ["batch[1].shape", "x[1].dtype"], SQUARE),
     ("adjoint/model.py", ['phi["b.W"].shape[+1]', 'phi["b.W"].shape[-2]'], SQUARE),
     ("adjoint/model.py", ["O), H, OA = o.shape, W.shape[+1]", "o.shape, W.shape[-2]"], SQUARE),

@@ -78,13 +78,13 @@ def read(w, memory):
     return [sum(w_i * h_i[d] for w_i, h_i in zip(w, memory, strict=True)) for d in range(H)]
 
 
-def encode(p, o, a, N, k, rule):
-    """Eq. 3 for t = 0..T-1, h_{t-1} stopped where N divides t."""
+def encode(p, o, a, N, k, rule, count_from):
+    """Eq. 3 for t = 0..T-1, h_{t-1} stopped at steps N, 2N, ... counted from count_from."""
     H, A = len(p["b.W"]), len(a[0])
     h, w, queries = [], [], []
     for t in range(len(o)):
         h_tm1 = h[t - 1] if t > 0 else [0.0] * H
-        if t % N == 0:
+        if (count_from + t) % N == 0:
             h_tm1 = stop(h_tm1)
         q = mlp(p, "b.q", [*o[t], *(a[t - 1] if t > 0 else [0.0] * A), *h_tm1])
         w_t = topk([score(q, p["b.W"], h_i) for h_i in h], k, rule) if t > 0 else []
@@ -105,8 +105,9 @@ def latent(p, q, h_m, rho):
     return [cmath.tanh(x + y + z) for x, y, z in zip(q, added(p, q, h_m), rho, strict=True)]
 
 
-def reward(p, h, a):
-    return mlp(p, "r", [*h, *a], activation=huberized_relu)[0]
+def reward(p, h, a, units="huberized"):
+    known("reward_units", units, "huberized", "relu")
+    return mlp(p, "r", [*h, *a], huberized_relu if units == "huberized" else relu)[0]
 
 
 def predict(p, h, a):
@@ -119,11 +120,11 @@ def scale(x):
     return x if complex(x).real > MIN_NOISE_SCALE else MIN_NOISE_SCALE
 
 
-def losses(p, o, a, r, encoder):
+def losses(p, o, a, r, encoder, reward_units):
     """A.2: reward, decoder and transition loss of one episode, means over its steps."""
     h, _, q = encode(p, o, a, **encoder)
     T = len(h)
-    rewards = sum((reward(p, h[t], a[t]) - r[t][0]) ** 2 for t in range(T))
+    rewards = sum((reward(p, h[t], a[t], reward_units) - r[t][0]) ** 2 for t in range(T))
     decoder = sum(square(mlp(p, "d", h[t]), o[t]) for t in range(T))
     h, q = [stop(h_t) for h_t in h], [stop(q_t) for q_t in q]
     trans = 0.0
@@ -171,7 +172,7 @@ def infer(p, pi, o, a, u, encoder, lm_svg):
     return h, w, xi, rho, eta
 
 
-def replay(p, act_at, h_0, noise, N, store, lm_svg):
+def replay(p, act_at, h_0, noise, N, shortcut, store, count_from, reward_units):
     """Algorithm 1's second loop; act_at(h, t) is the action, noise is w, xi and rho.
 
     Rewards, latents, actions.
@@ -183,16 +184,24 @@ def replay(p, act_at, h_0, noise, N, store, lm_svg):
     for t in range(len(xi) + 1):
         a_t = act_at(carry, t)
         a_hat.append(a_t)
-        r_hat.append(reward(p, carry, a_t))
+        r_hat.append(reward(p, carry, a_t, reward_units))
         if t == len(xi):
             return r_hat, h_hat, a_hat
-        h_m = [0.0] * len(h_0) if lm_svg else read(w[t + 1], memory)
+        h_m = read(w[t + 1], memory) if shortcut else [0.0] * len(h_0)
         noisy = zip(*predict(p, carry, a_t), xi[t], strict=True)
         q = [x + scale(y) * z for x, y, z in noisy]
         h = latent(p, q, h_m, rho[t])
-        carry = stop(h) if (t + 1) % N == 0 else h
+        carry = stop(h) if (count_from + t + 1) % N == 0 else h
         memory = [*memory, h if store == "before" else carry]
         h_hat.append(h)
+
+
+def discounted(r_hat, gamma):
+    """A.1: the return of an episode."""
+    G = 0.0
+    for r_t in reversed(r_hat):
+        G = r_t + gamma * G
+    return G
 
 
 def n_step_value(pi, r, f, s, horizon):

@@ -142,7 +142,8 @@ MISTAKES = [
     ("--task dummy_pmt --set topk_rule=pap", "unknown topk_rule 'pap'; did you mean 'paper'?"),
     ("--task dummy_pmt --set store=befor", "unknown store 'befor'; did you mean 'before'?"),
     ("--task dummy_pmt --set pendulum_version=v2", "unknown pendulum_version 'v2'; did you mean"),
-    ("--task dummy_pmt --set truncate_encoder=1", "truncate_encoder = '1': must be true or false"),
+    ("--task dummy_pmt --set encoder_N=-1", "encoder_N = -1: must be >= 0"),
+    ("--task dummy_pmt --set count_from=2", "count_from = 2: must be in [0, 1]"),
     ("--task dummy_pmt --force --resume", "--force writes over a run, --resume goes on with it"),
     ("figure2 --task dummy_amt", "figure2 sets task itself: leave task out"),
     ("figure2 --set algo=lvgts", "figure2 sets algo itself: leave algo out"),
@@ -230,7 +231,7 @@ DAMAGED = {
     "huge": ({"c": 10**400}, "must be between"),
     "enormous": ({"c": "HUGE"}, "must be JSON"),
     "a number for a word": ({"task": 1}, "task = 1: must be a word"),
-    "a word for a switch": ({"truncate_encoder": "no"}, "must be true or false"),
+    "true for 1": ({"count_from": True}, "count_from = True: must be a whole number"),
     "task": ({"task": "dumy_pmt"}, "unknown task 'dumy_pmt'; did you mean 'dummy_pmt'?"),
     "algo": ({"algo": "lvgs"}, "unknown algo 'lvgs'; did you mean 'lvgts'?"),
     "t1 >= t2": ({"t1": 10}, "t1 = 10, t2 = 10: t1 must be < t2"),
@@ -317,9 +318,9 @@ def test_every_flag_arrives(runs):
 
 
 def test_set_takes_several_fields_and_may_be_repeated(runs):
-    wanted = preset("dummy_pmt", N=2, c=0.25, truncate_encoder=False, combine="add")
-    together = "--set N=2 c=0.25 truncate_encoder=False combine=add"
-    apart = "--set N=2 --set c=0.25 --set truncate_encoder=false combine=add"
+    wanted = preset("dummy_pmt", N=2, c=0.25, encoder_N=0, combine="add")
+    together = "--set N=2 c=0.25 encoder_N=0 combine=add"
+    apart = "--set N=2 --set c=0.25 --set encoder_N=0 combine=add"
     for text in (together, apart):
         assert arrived(runs, *TASK, *text.split()).config == wanted
 
@@ -563,8 +564,8 @@ def test_help_names_every_option_task_command_and_field_with_its_default(capfd):
     for name, (default, text) in fields.items():
         assert parse(name, default) == getattr(Config(), name)
         assert text == HELP[name]
-    assert fields["N"] == ("4", "[§4.2] gradients are truncated every N steps; >= 1")
-    assert fields["truncate_encoder"][0] == "true"
+    assert fields["N"] == ("4", "[§4.2] the policy's gradient is truncated every N steps; >= 1")
+    assert fields["encoder_N"][0] == "4"
     assert fields["algo"][1].endswith("; one of lvgts, lm_svg")
 
 

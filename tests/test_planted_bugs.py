@@ -50,12 +50,14 @@ HELPERS = {
 }
 
 CASE = Case(T=8, B=2, H=4, N=3, seed=1)
+DISCOUNTED = CASE._replace(gamma=0.5)
+PHASE = CASE._replace(count_from=1)
 LM_SVG = CASE._replace(T=15, N=4, lm_svg=True, scale=0.5)
 TIED = onp.array([[1.0, 1.0, 1.0, 0.0]])
 THRESHOLD_TIED = onp.array([3.0, 2.0, 1.0, 1.0, 0.5])
 
 RULE = "order[..., k : k + 1]"
-CUT = "detach(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]"
+CUT = "(t + 1 + count_from) % N == 0"
 B2 = 'np.matmul(hidden, params[name + ".W2"]) + params[name + ".b2"]'
 UNBROADCAST = 'add(np.matmul(hidden, params[name + ".W2"]), params[name + ".b2"])'
 STEP = "x - lr * (m / (1 - BETA_1**t)) / (np.sqrt(v / (1 - beta_2**t)) + EPSILON)"
@@ -85,7 +87,8 @@ BUGS = [
      check_scores_and_read, CASE),
     (attention.read, "w[..., None, :]", "w_for_dw(w)[..., None, :]",
      check_scores_and_read_gradients, CASE),
-    (model.encode, "t % N == 0", "(t + 1) % N == 0", check_encoder_truncation, CASE),
+    (model.encode, "(t + count_from) %", "(t + 1) %", check_encoder_truncation, CASE),
+    (model.encode, "(t + count_from) %", "t %", check_encoder_truncation, PHASE),
     (model.encode, "h_tm1 = detach(h_tm1)", "pass", check_encoder_truncation, CASE),
     (model.encode, "append(memory, h_t)", "append(memory, detach(h_t))",
      check_encoder_truncation, CASE),
@@ -108,15 +111,18 @@ BUGS = [
     (imagine.infer, "(u_t - mean)", "(u_t + mean)", check_replay_is_exact, CASE, True),
     (model.transition, "* xi_t", "* -xi_t", check_replay_is_exact, CASE, False),
     (model.latent, "+ rho_t", "", check_replay_is_exact, LM_SVG, False),
-    (imagine.replay, CUT, CUT.replace("(t + 1) %", "t %"), check_replay, CASE),
-    (imagine.replay, CUT, "h_hat[t + 1]", check_replay, CASE),
-    (imagine.replay, CUT, "h_hat[t + 1]", check_myopic, LM_SVG),
-    (imagine.replay, CUT, CUT.replace("(t + 1) % N", "(t + 1) % (N + 1)"), check_credit, CASE),
+    (imagine.replay, CUT, CUT.replace("t + 1", "t"), check_replay, CASE),
+    (imagine.replay, CUT, CUT.replace(" + count_from", ""), check_replay, PHASE),
+    (imagine.replay, CUT, "False", check_replay, CASE),
+    (imagine.replay, CUT, "False", check_myopic, LM_SVG),
+    (imagine.replay, CUT, CUT.replace("% N", "% (N + 1)"), check_credit, CASE),
     (imagine.replay, 'store == "before"', 'store != "before"', check_boundary_slot, 0, 8, "before"),
     (imagine.replay, "inferred.w[t + 1], memory", "inferred.w[t + 1], detach(memory)",
      check_shortcut, 0, "before"),
     (imagine.replay, "reward(phi, carry", "reward(phi, detach(carry)", check_replay, CASE),
     (imagine.imagined_return, "/ G.shape[-2]", "", check_replay, CASE),
+    (imagine.imagined_return, "gamma**t", "gamma ** (t + 1)", check_replay, DISCOUNTED),
+    (imagine.imagined_return, "gamma**t * ", "", check_replay, DISCOUNTED),
     (credit.credit, "pi(h, t) + nudge", "detach(pi(h, t)) + nudge", check_credit, CASE),
     (optim.adam_step, STEP, STEP.replace("x - lr", "x + lr"), check_adam, 0, 3, 1.0),
     (optim.adam_step, STEP, STEP.replace("beta_2**t", "beta_2"), check_adam, 0, 3, 1.0),

@@ -5,23 +5,33 @@ import inspect
 import naive
 import numpy as np
 import pytest
-from draws import A_MAX, Case, random_replay
+from draws import A_MAX, Case, random_episode, random_model, random_replay
 
 from lvgts_np import adjoint
 from lvgts_np.adjoint import layers, policy
-from lvgts_np.paper import attention, constants, gradients, imagine, model, nets
+from lvgts_np.adjoint import model as encoder
+from lvgts_np.paper import attention, constants, gradients, imagine, losses, model, nets
 from lvgts_np.training.config import Config
 
+FORMS = ("reward_units",)
+ROLLOUT = ("store", "count_from", *FORMS)
 SCORES = np.array([[[0.3, 0.1, 0.2, 0.5]]])
 
 
-def replayed(backend, store):
+def replayed(backend, **switch):
     phi, theta, inferred = random_replay(Case(), np.random.default_rng(0))
-    return backend.return_and_grad(phi, theta, inferred, A_MAX, {**Case().rollout, "store": store})
+    return backend.return_and_grad(phi, theta, inferred, A_MAX, Case().rollout | switch)
+
+
+def fitted(backend, **switch):
+    phi, _ = random_model(Case(), np.random.default_rng(0))
+    o, a, _, r = random_episode(Case(), np.random.default_rng(1))
+    args = phi, (o, a, r), Case().encoder, (1.0, 1.0, 1.0), None, Case().forms | switch
+    return backend.model_loss_and_grad(*args)
 
 
 def naive_replay(store):
-    return naive.replay(None, None, None, ([], [], []), 1, store, False)
+    return naive.replay(None, None, None, ([], [], []), 1, False, store, 0, "relu")
 
 
 RULE = {
@@ -31,8 +41,16 @@ RULE = {
     "restatement": lambda rule: naive.topk(SCORES[0, 0].tolist(), 2, rule),
 }
 STORE = {
-    "text": lambda store: replayed(gradients, store),
-    "adjoint": lambda store: replayed(adjoint, store),
+    "text": lambda store: replayed(gradients, store=store),
+    "adjoint": lambda store: replayed(adjoint, store=store),
+}
+P = naive.seed_of(random_model(Case(), np.random.default_rng(0))[0], 0)
+UNITS = {
+    "text": lambda units: replayed(gradients, reward_units=units),
+    "text, losses": lambda units: fitted(gradients, reward_units=units),
+    "adjoint": lambda units: replayed(adjoint, reward_units=units),
+    "adjoint, losses": lambda units: fitted(adjoint, reward_units=units),
+    "restatement": lambda units: naive.reward(P, [0.1, 0.2, 0.3], [0.4], units),
 }
 COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1, 1, 2, 3, combine)}
 
@@ -43,10 +61,12 @@ COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1,
         ("topk_rule", ("paper", "sab"), RULE),
         ("store", ("before", "after"), STORE),
         ("combine", ("mlp", "add"), COMBINE),
+        ("reward_units", ("huberized", "relu"), UNITS),
     ],
 )
 def test_a_switch_knows_its_values_and_no_other(switch, values, uses):
-    assert values in (constants.TOPK_RULES, constants.STORES, constants.COMBINES)
+    declared = constants.TOPK_RULES, constants.STORES, constants.COMBINES, constants.REWARD_UNITS
+    assert values in declared
     assert getattr(Config(), switch) == values[0]
     for use in uses.values():
         for value in values:
@@ -67,13 +87,20 @@ def test_the_text_s_replay_raises_by_itself():
         imagine.replay(phi, pi, inferred, N=2, shortcut=True, store="mean")
 
 
+PLAIN = (str, float, int, bool)
+
+
 @pytest.mark.parametrize(
     ("function", "defaults"),
     [
         (attention.topk_weights, {"rule": "topk_rule"}),
-        (model.encode, {"rule": "topk_rule"}),
-        (imagine.replay, {"store": "store"}),
-        (policy.checked, {"store": "store"}),
+        (model.encode, {"rule": "topk_rule", "count_from": "count_from"}),
+        (model.reward, {"units": "reward_units"}),
+        (losses.model_losses, dict(zip(FORMS, FORMS, strict=True))),
+        (encoder.Forms, dict(zip(FORMS, FORMS, strict=True))),
+        (imagine.replay, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
+        (imagine.imagined_return, {"gamma": "gamma"}),
+        (policy.Rollout, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
         (
             model.init_model,
             {"combine": "combine", "actions": "init_actions", "recurrence": "init_recurrence"},
@@ -83,7 +110,7 @@ def test_the_text_s_replay_raises_by_itself():
 )
 def test_a_function_s_defaults_are_those_of_a_run(function, defaults):
     arguments = inspect.signature(function).parameters
-    given = {n: a.default for n, a in arguments.items() if isinstance(a.default, str | float)}
+    given = {n: a.default for n, a in arguments.items() if type(a.default) in PLAIN}
     assert given == {name: getattr(Config(), field) for name, field in defaults.items()}
 
 

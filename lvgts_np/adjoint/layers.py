@@ -15,15 +15,18 @@ class MLP(NamedTuple):
     W1: np.ndarray  # (S, d_in + 1, hidden)
     W2: np.ndarray  # (S, hidden, d_out)
     b2: np.ndarray  # (S, 1, d_out)
-    huberized: bool  # whether its ReLU is huberized, as that of r (M12)
+    huberized: bool  # whether its ReLU is huberized, as that of r may be (M12)
 
 
-def networks(params, *names):
-    """MLPs of the flat dict `params` by name."""
+def networks(params, *names, reward_units="huberized"):
+    """MLPs of the flat dict `params` by name; ValueError for unknown units of r."""
+    if reward_units not in ("huberized", "relu"):
+        raise ValueError(f"unknown reward_units {reward_units!r}")
     nets = {}
     for name in names:
         W1, b1, W2, b2 = (params[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
-        nets[name] = MLP(np.concatenate((W1, b1), axis=-2), W2, b2, name == "r")
+        huberized = name == "r" and reward_units == "huberized"
+        nets[name] = MLP(np.concatenate((W1, b1), axis=-2), W2, b2, huberized)
     return nets
 
 

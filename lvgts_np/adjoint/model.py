@@ -20,15 +20,15 @@ from lvgts_np.adjoint.layers import (
 ROWS = 640  # seeds x episodes at a time: what a step touches then stays in the cache
 
 
-def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
+def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None, forms=None):
     """Losses (L_rew, L_decoder, L_trans), each (S,), and their total's gradient. [A.2, Eq. 7]
 
     L = Σ_seeds α_rew L_rew + α_decoder L_decoder + α_trans L_trans
 
     batch is o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
-    of `encode`. The gradient is a dict like phi.
+    of `encode`, forms those of `paper.losses.model_losses`. The gradient is a dict like phi.
     """
-    buffers = Buffers() if buffers is None else buffers
+    buffers, forms = Buffers() if buffers is None else buffers, Forms(**forms or {})
     S, B = batch[0].shape[1:3]
     size, parts = max(1, ROWS // B), []
     for first in range(0, S, size):
@@ -37,16 +37,23 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None):
         seeds *= 2 if len(seeds) * B == 1 else 1
         data = [np.swapaxes(x[:, seeds], 0, 1) for x in batch]  # (S, T, B, .)
         block_phi = {name: x[seeds] for name, x in phi.items()}
-        parts.append(block_gradient(block_phi, data, encoder, alphas, buffers))
+        parts.append(block_gradient(block_phi, data, encoder, alphas, forms, buffers))
     losses, gradients = zip(*parts, strict=True)
     losses = tuple(np.concatenate(loss)[:S] for loss in zip(*losses, strict=True))
     return losses, {name: np.concatenate([g[name] for g in gradients])[:S] for name in phi}
 
 
-def block_gradient(phi, data, encoder, alphas, buffers):
+class Forms(NamedTuple):
+    """Switches of `paper.losses.model_losses`."""
+
+    reward_units: str = "huberized"
+
+
+def block_gradient(phi, data, encoder, alphas, forms, buffers):
     """Losses and gradient of a few seeds, with data (S, T, B, .). [A.2, Eq. 7]"""
-    (o, a, r), N = data, encoder["N"]
-    nets = networks(phi, *(name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi))
+    (o, a, r), N, count_from = data, encoder["N"], encoder.get("count_from", 0)
+    names = (name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi)
+    nets = networks(phi, *names, reward_units=forms.reward_units)
     B, H = o.shape[2], phi["b.W"].shape[-1]
     W = phi["b.W"] * H**-0.5
     trace = encode(nets, W, (o, a), encoder["k"], encoder["rule"], buffers)
@@ -60,7 +67,8 @@ def block_gradient(phi, data, encoder, alphas, buffers):
     x = (h[:, :-B], a[:, :-B], one[:, B:])
     loss_transition, _, g_f = fit("f", nets, x, q[:, B:], alphas[2], buffers)  # SG: no λ
 
-    g_b = encode_adjoint(nets, W, trace, lambda_h.reshape(trace.h.shape), N, buffers)
+    lambda_h = lambda_h.reshape(trace.h.shape)
+    g_b = encode_adjoint(nets, W, trace, lambda_h, N, count_from, buffers)
     return (loss_reward, loss_decoder, loss_transition), g_r | g_d | g_f | g_b
 
 
@@ -137,13 +145,13 @@ def empty_trace(nets, o, a, W, buffers):
     return Trace(**trace, reads=[None])
 
 
-def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
+def encode_adjoint(nets, W, trace, lambda_h, N, count_from, buffers):
     """Backward pass of the encoder: the gradient with respect to b. [Eq. 3, Alg. 2, §4.2]
 
-    λ_h_t = ∂L/∂h_t + Σ_{s>t} (∂h_m^s/∂h_t)ᵀ λ_h_m^s + [N ∤ t+1] (∂q_{t+1}/∂h_t)ᵀ λ_q_{t+1}
+    λ_h_t = ∂L/∂h_t + Σ_{s>t} (∂h_m^s/∂h_t)ᵀ λ_h_m^s + [N ∤ t+1+c] (∂q_{t+1}/∂h_t)ᵀ λ_q_{t+1}
 
-    lambda_h (S, T, B, H) (in/out) enters with the losses' derivatives with respect to each latent,
-    and gathers, from the last step to the first, those through later latents.
+    c is count_from. lambda_h (S, T, B, H) (in/out) enters with the losses' derivatives with respect
+    to each latent, and gathers, from the last step to the first, those through later latents.
     """
     x_q, v_q, x_c, v_c, h, reads = trace
     H = h.shape[-1]
@@ -160,7 +168,7 @@ def encode_adjoint(nets, W, trace, lambda_h, N, buffers):
             lambda_key[:, t] = read_adjoint(reads[t], lambda_h_m, lambda_h)  # h_m = Σ_i w_t[i] h_i
             lambda_q[:, t] += np.matmul(lambda_key[:, t], W.mT)  # key_query = q_t W / √H
         mlp_adjoint(nets["b.q"], v_q[:, t], lambda_q[:, t], lambda_v_q[:, t])
-        if t % N != 0:  # the truncation: else h_{t-1} was detached
+        if t > 0 and (t + count_from) % N != 0:  # the truncation: else h_{t-1} is detached
             lambda_h[:, t - 1] += np.matmul(lambda_v_q[:, t], W_h.mT)  # q_t = MLP_ψ(., h_{t-1})
     g = {"b.W": np.matmul(flatten_time(x_c)[..., :H].mT, flatten_time(lambda_key)) * H**-0.5}
     g |= mlp_gradient("b.q", *(flatten_time(x) for x in (x_q, v_q, lambda_v_q, lambda_q)))

@@ -19,31 +19,36 @@ from lvgts_np.adjoint.layers import (
 from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE
 
 
-def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None):
+class Rollout(NamedTuple):
+    """Keyword arguments of `paper.imagine.replay`."""
+
+    N: int
+    shortcut: bool
+    store: str = "before"
+    count_from: int = 0
+    reward_units: str = "huberized"
+
+
+def return_and_grad(phi, theta, inferred, a_max, rollout, buffers=None, gamma=1.0):
     """Return G (S,) of the replay, mean over episodes, and its gradient. [Alg. 1, line 24]
 
-    G = Σ_t Σ_b r̂_t[b] / B
+    G = Σ_t γ^t Σ_b r̂_t[b] / B
 
-    inferred is what `infer` returns; rollout holds the keyword arguments N, shortcut and store of
-    `paper.imagine.replay`. The gradient of Σ_seeds G with respect to theta is a dict like theta.
+    inferred is what `infer` returns; rollout holds the keyword arguments of `paper.imagine.replay`.
+    The gradient of Σ_seeds G with respect to theta is a dict like theta.
     """
     buffers = Buffers() if buffers is None else buffers
-    N, shortcut, store = checked(**rollout)
-    nets, reads, trace, r_hat, dr = imagine(phi, theta, inferred, a_max, shortcut, buffers)
-    B = inferred.h_0.shape[1]
-    G = r_hat.sum(axis=-1) / B
-    dr /= B  # G = Σ_t Σ_b r̂_t[b] / B
-    lambda_v, lambda_out = replay_adjoint(nets, trace, reads, dr, N, store, buffers)
+    rollout = Rollout(**rollout)
+    nets, reads, trace, r_hat, dr = imagine(phi, theta, inferred, a_max, rollout, buffers)
+    T, B = len(inferred.eta), inferred.h_0.shape[1]
+    discount = gamma ** np.arange(T, dtype=dr.dtype)
+    G = (r_hat * np.repeat(discount, B)).sum(axis=-1) / B
+    dr /= B  # G = Σ_t γ^t Σ_b r̂_t[b] / B
+    dr *= discount[:, None, None]
+    lambda_v, lambda_out = replay_adjoint(nets, trace, reads, dr, rollout, buffers)
     of_pi = trace.x_pi, trace.v_pi, lambda_v, lambda_out
     gradient = mlp_gradient("pi", *map(flatten_time, of_pi))
     return G, {name: gradient[name] for name in theta}
-
-
-def checked(N, shortcut, store="before"):
-    """Rollout (N, shortcut, store); ValueError for an unknown switch. (M8)"""
-    if store not in ("before", "after"):
-        raise ValueError(f"unknown store {store!r}")
-    return N, shortcut, store
 
 
 def credit(phi, theta, inferred, a_max, rollout, cotangents, buffers=None):
@@ -54,21 +59,25 @@ def credit(phi, theta, inferred, a_max, rollout, cotangents, buffers=None):
     cotangents g (P, T), the others as in `return_and_grad`; returns (P, T, S, B, A), per episode.
     """
     buffers = Buffers() if buffers is None else buffers
-    N, shortcut, store = checked(**rollout)
-    nets, reads, trace, _, dr = imagine(phi, theta, inferred, a_max, shortcut, buffers)
+    rollout = Rollout(**rollout)
+    nets, reads, trace, _, dr = imagine(phi, theta, inferred, a_max, rollout, buffers)
     H, C = inferred.h_0.shape[-1], []
     for cotangent in cotangents.astype(dr.dtype):
         lambda_x = dr * cotangent[:, None, None]
-        replay_adjoint(nets, trace, reads, lambda_x, N, store, buffers)
+        replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
         C.append(lambda_x[..., H:].swapaxes(0, 1))  # (T, S, B, A)
     return np.stack(C)
 
 
-def imagine(phi, theta, inferred, a_max, shortcut, buffers):
+def imagine(phi, theta, inferred, a_max, rollout, buffers):
     """Replay and its rewards: nets, reads, Trace, r̂ (S, T·B), ∂r̂_t / ∂(ĥ_t, â_t)."""
+    if rollout.store not in ("before", "after"):
+        raise ValueError(f"unknown store {rollout.store!r}")
     names = [name for name in ("f", "b.c", "r") if name + ".W1" in phi]
-    nets = networks(theta, "pi") | networks(phi, *names)
-    reads = [attended(w_t, len(inferred.w)) for w_t in inferred.w] if shortcut else None
+    nets = networks(theta, "pi")
+    nets |= networks(phi, *names, reward_units=rollout.reward_units)
+    attends, T = rollout.shortcut, len(inferred.w)
+    reads = [attended(w_t, T) for w_t in inferred.w] if attends else None
     trace = replay(nets, inferred, reads, a_max, buffers)
     net, x = nets["r"], flatten_time(trace.x_r)
     shape = x.shape[:2] + net.W1.shape[2:]
@@ -145,12 +154,12 @@ def replay(nets, inferred, reads, a_max, buffers):
     return trace
 
 
-def replay_adjoint(nets, trace, reads, lambda_x_r, N, store, buffers):
+def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
     """Backward pass of the replay: the derivative of the return. [Alg. 1, lines 15-24]
 
-    λ_ĥ_t = [N ∤ t] (∂r̂ + λ_q_{t+1} ∂q_{t+1}/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
+    λ_ĥ_t = [N ∤ t+c] (∂r̂ + λ_q_{t+1} ∂q_{t+1}/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
 
-    With store "after" it is 0 where N | t.
+    c is count_from. With store "after" it is 0 where N | t+c.
 
     lambda_x_r (S, T, B, H+A) (in/out) enters with the rewards' derivatives with respect to
     (ĥ_t, â_t), and is left with the return's: â_t's part is its credit. Returns λ_v and λ of the
@@ -183,8 +192,8 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, N, store, buffers):
         lambda_u = lambda_a * du[:, t]  # â_t = a_max tanh(u_t / a_max)
         np.multiply(np.tile(lambda_u, 2), du_dout[:, t], out=lambda_out[:, t])  # u_t = μ + σ η_t
         mlp_adjoint(nets["pi"], v_pi[:, t], lambda_out[:, t], lambda_v_pi[:, t])
-        if t % N != 0:  # the truncation: the carry was detached where N divides t
+        if (t + rollout.count_from) % rollout.N != 0:  # the truncation: else the carry is detached
             lambda_h[:, t] += lambda_h_t + np.matmul(lambda_v_pi[:, t], W_pi.mT)
-        elif store == "after":  # the memory holds the detached latent too
+        elif rollout.store == "after":  # the memory holds the detached latent too
             lambda_h[:, t] = 0.0
     return lambda_v_pi, lambda_out

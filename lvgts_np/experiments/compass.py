@@ -50,7 +50,7 @@ def compass(trainer):
     B, values = max(1, round(SHARE * c.eval_episodes)), forced_actions(c)
     forced = np.repeat(values, B)
     noise = trainer.draw("compass", len(forced))
-    returns = recall_return, lambda agent, episodes: predicted_return(task, agent, episodes)
+    returns = recall_return, lambda agent, episodes: predicted_return(c, agent, episodes)
     true = differences(task, trainer.agent(), noise, actions, forced=forced, of=returns)
     episodes, u = collect(task, ForcedAgent(trainer.agent(), task, forced), noise)
     data = episodes.o.astype(c.dtype), episodes.a.astype(c.dtype), u.astype(c.dtype)
@@ -98,13 +98,13 @@ def agreement(config, table):
     return {"compass_sign": float(sign), "compass_ratio": float(ratio)}
 
 
-def predicted_return(task, agent, episodes):
+def predicted_return(config, agent, episodes):
     """Sum of the predicted rewards of the recall phase along real episodes, (S, B)."""
-    a = np.moveaxis(episodes.a, 0, 2)  # (S, B, T, A)
-    first = task.t2 + 1
-    return sum(
-        reward(agent.phi, agent.memory[:, :, t], a[:, :, t])[..., 0] for t in range(first, task.T)
-    )
+    r_hat = [
+        reward(agent.phi, agent.memory[:, :, t], episodes.a[t], config.reward_units)[..., 0]
+        for t in range(config.t2 + 1, config.T)
+    ]
+    return sum(r_hat)
 
 
 def real_reward_credit(task, noise, phi, theta, inferred, a_max, rollout):

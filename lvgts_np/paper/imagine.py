@@ -67,14 +67,18 @@ def transition_read(shortcut):
     return read if shortcut else read_nothing
 
 
-def replay(phi, pi, inferred, N, shortcut, store="before", cut=detach):
+def replay(
+    phi, pi, inferred, N, shortcut, store="before", count_from=0, reward_units="huberized",
+    cut=detach,
+):  # fmt: skip
     """Replay under the current policy, gradients cut every N steps. [Alg. 1, lines 10-23]
 
     â_t = π(ĥ_t, η_t),   r̂_t = r(ĥ_t, â_t),   ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t, ρ_t)
 
     pi(h_t, t) is the policy with its noise; shortcut is True for LVGTS, False for LM-SVG; store,
-    "before" or "after", says if a latent enters the memory before or after its detach; cut stands
-    for Detach.
+    "before" or "after", says if a latent enters the memory before or after its detach; count_from
+    is the number of the first step, by which those that are cut are counted; reward_units is r's;
+    cut stands for Detach.
     Returns lists over t: r̂_t (S, B, 1), ĥ_t (S, B, H), â_t (S, B, A).
     Line numbers are those of Algorithm 1, one per statement.
     """
@@ -87,31 +91,33 @@ def replay(phi, pi, inferred, N, shortcut, store="before", cut=detach):
     carry = inferred.h_0
     for t in range(T):  # line 13
         a_hat.append(pi(carry, t))  # line 16
-        r_hat.append(reward(phi, carry, a_hat[t]))  # lines 16, 18
+        r_hat.append(reward(phi, carry, a_hat[t], reward_units))  # lines 16, 18
         if t + 1 == T:
             break
         h_m = transition_read(shortcut)(inferred.w[t + 1], memory)  # line 15
         xi_t, rho_t = inferred.xi[t], inferred.rho[t]
         h_hat.append(transition(phi, carry, h_m, a_hat[t], xi_t, rho_t))  # line 17
-        # DEVIATION: Algorithm 1 counts from 1; 0-based, the latents 4, 8, 12 are cut for N = 4, and
-        # the carry that line 20 calls h_t is h_{t+1}. (M8)
-        carry = cut(h_hat[t + 1]) if (t + 1) % N == 0 else h_hat[t + 1]  # lines 19-21
+        # DEVIATION: Algorithm 1 counts from 1, and cuts our latents 3, 7, 11 for N = 4; counted
+        # from 0 they are 4, 8, 12. The carry that line 20 calls h_t is h_{t+1}. (M14)
+        ends = (t + 1 + count_from) % N == 0  # line 19
+        carry = cut(h_hat[t + 1]) if ends else h_hat[t + 1]  # lines 20-21
         # DEVIATION: line 22 stores what line 20 detached; a shortcut to such a latent would carry
         # no gradient, so the memory keeps its graph. (M8)
         memory = append(memory, h_hat[t + 1] if store == "before" else carry)  # line 22
     return r_hat, h_hat, a_hat
 
 
-def imagined_return(phi, theta, inferred, a_max, rollout):
+def imagined_return(phi, theta, inferred, a_max, rollout, gamma=1.0):
     """Predicted return G of the replay, mean over episodes, (S,). [Alg. 1, lines 18, 24]
 
-    G = Σ_t r̂_t
+    G = Σ_t γ^t r̂_t
 
-    rollout holds the keyword arguments N, shortcut and store of `replay`. No gradient reaches phi
+    rollout holds the keyword arguments of `replay`. No gradient reaches phi
     when theta is what is differentiated.
     """
     r_hat, _, _ = replay(phi, policy_replay(theta, inferred, a_max), inferred, **rollout)
-    G = sum(r_hat)  # (S, B, 1)
+    # DEVIATION: Algorithm 1 has no γ, the abstract and A.1 compare with one; 1 is none. (A2)
+    G = sum(gamma**t * r_t for t, r_t in enumerate(r_hat))  # (S, B, 1)
     return np.sum(G, axis=(-2, -1)) / G.shape[-2]
 
 

@@ -7,7 +7,7 @@ from lvgts_np.paper.autodiff import detach
 from lvgts_np.paper.model import decode, encode, predict, reward
 
 
-def model_losses(phi, o, a, r, encoder):
+def model_losses(phi, o, a, r, encoder, reward_units="huberized"):
     """Reward, decoder and transition loss, each one number per seed. [A.2]
 
     L_rew = ½ [r(h_t, a_t) - r_t]²
@@ -15,12 +15,12 @@ def model_losses(phi, o, a, r, encoder):
     L_trans = ½ |e|² + ½ |σ_{t+1} - SG(|e|)|²,   e = q̂_{t+1} - SG(q_{t+1})
 
     q̂_{t+1} and σ_{t+1} are predicted from SG(h_t) and a_t. o (T, S, B, O), a (T, S, B, A),
-    r (T, S, B, 1); encoder holds the keyword arguments of `encode`. Each loss (S,) is the mean
-    over episodes and steps of the sum over features.
+    r (T, S, B, 1); encoder holds the keyword arguments of `encode`; reward_units are those of r.
+    Each loss (S,) is the mean over episodes and steps of the sum over features.
     """
     h, _, q = encode(phi, o, a, **encoder)
     h_all, a_all = flatten_time(h), flatten_time(a)
-    loss_reward = half_square(reward(phi, h_all, a_all) - flatten_time(r))
+    loss_reward = half_square(reward(phi, h_all, a_all, reward_units) - flatten_time(r))
     loss_decoder = half_square(decode(phi, h_all) - flatten_time(o))
     h, q = detach(h), detach(q)
     # DEVIATION: A.2 compares the latents f(SG(h_t), a_t) and SG(h_{t+1}). Both are the same

@@ -11,7 +11,7 @@ import numpy as onp
 from lvgts_np.paper.attention import append, read, scores, topk_weights
 from lvgts_np.paper.autodiff import detach, tanh
 from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE
-from lvgts_np.paper.nets import clip, huberized_relu, init_mlp, mlp
+from lvgts_np.paper.nets import clip, huberized_relu, init_mlp, mlp, relu
 
 
 def encode_step(phi, oa_t, h_tm1, memory, k, rule):
@@ -50,13 +50,14 @@ def combine(phi, q_t, h_m):
     return mlp(phi, "b.c", np.concatenate((q_t, h_m), axis=-1))
 
 
-def encode(phi, o, a, N, k, rule="paper"):
+def encode(phi, o, a, N, k, rule="paper", count_from=0):
     """Encoder b over whole episodes, its recurrence detached every N steps. [Eq. 3, §4.2]
 
-    h_t = b(h_{t-1}, h_m, o_t, a_{t-1}),   h_{-1} = a_{-1} = 0,   h_{t-1} ← Detach(h_{t-1}) at N | t
+    h_t = b(h_{t-1}, h_m, o_t, a_{t-1}),   h_{-1} = a_{-1} = 0,
+    h_{t-1} ← Detach(h_{t-1}) where N divides t + count_from
 
     o (T, S, B, O), a (T, S, B, A). Returns lists over t of h_t (S, B, H), w_t (S, B, t) and q_t
-    (S, B, H). The memory read is never detached. N >= T leaves the recurrence whole.
+    (S, B, H). The memory read is never detached. N > T leaves the recurrence whole.
     """
     h, w, q, memory = [], [], [], None
     a_tm1 = onp.zeros_like(a[0])
@@ -64,7 +65,7 @@ def encode(phi, o, a, N, k, rule="paper"):
     for t in range(len(o)):
         # UNSPECIFIED: whether §4.2's truncation also holds for the encoder; it does, before the
         # latents that the replay cuts after, and so the attention has to look back. (M3)
-        if t % N == 0:
+        if (t + count_from) % N == 0:
             h_tm1 = detach(h_tm1)
         oa_t = np.concatenate((o[t], a_tm1), axis=-1)
         h_t, w_t, q_t = encode_step(phi, oa_t, h_tm1, memory, k, rule)
@@ -118,13 +119,16 @@ def transition(phi, h_t, h_m, a_t, xi_t, rho_t):
     return latent(phi, mean + noise_scale(mae) * xi_t, h_m, rho_t)
 
 
-def reward(phi, h_t, a_t):
+def reward(phi, h_t, a_t, units="huberized"):
     """Reward model r. [Eq. 2]
 
     r̂_t = r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
     """
+    if units not in ("huberized", "relu"):
+        raise ValueError(f"unknown reward_units {units!r}")
     # UNSPECIFIED: r's activation. The policy follows r's slope, and a ReLU's is a staircase. (M12)
-    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), huberized_relu)
+    activation = huberized_relu if units == "huberized" else relu
+    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), activation)
 
 
 def policy(theta, h_t):

@@ -55,8 +55,8 @@ def problem(config, task):
     batch = episodes.o, episodes.a, training_reward(episodes, c.distractor_scale)
     inferred = infer(phi, theta, *batch[:2], u, c.encoder, c.rollout["shortcut"])
     replayed = phi, theta, inferred, c.a_max, c.rollout
-    yield "model_loss_and_grad", (phi, batch, c.encoder, c.alphas)
-    yield "return_and_grad", replayed
+    yield "model_loss_and_grad", (phi, batch, c.encoder, c.alphas, None, c.forms)
+    yield "return_and_grad", (*replayed, None, c.gamma)
     yield "credit", (*replayed, phase_cotangents(c.T, c.t2))
 
 

@@ -9,7 +9,7 @@ import os
 import reprlib
 from pathlib import Path
 
-from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
@@ -26,6 +26,7 @@ BOUNDS = {  # as help and messages word them
     "> 0": lambda x: x > 0,
     "in [0, 1]": lambda x: 0 <= x <= 1,
     "in [0, 1)": lambda x: 0 <= x < 1,
+    "in (0, 1]": lambda x: 0 < x <= 1,
 }
 
 
@@ -61,13 +62,16 @@ class Config:
     a_max: float = setting(3.0, "actions are in (-a_max, a_max) (T6)", "> 0")
     pendulum_version: str = setting("v0", "[§4.1] Gym's Pendulum-v0 or -v1 (T7)", ("v0", "v1"))
     distractor_scale: float = setting(0.1, "share of the pendulum's reward in G (T8)", "in [0, 1]")
+    gamma: float = setting(1.0, "[A.1] discount in G, not of reported returns (A2)", "in (0, 1]")
     # The model [§3, A.3]
-    N: int = setting(4, "[§4.2] gradients are truncated every N steps", ">= 1")
+    N: int = setting(4, "[§4.2] the policy's gradient is truncated every N steps", ">= 1")
+    encoder_N: int = setting(4, "the same of the encoder's recurrence, 0: whole (M3)", ">= 0")
+    count_from: int = setting(0, "[Alg. 1] number of the first step, for N (M14)", "in [0, 1]")
     k: int = setting(3, "[§4.2] memories attended at each step", ">= 1")
     H: int = setting(16, "latent size (M12)", ">= 1")
     hidden: int = setting(64, "hidden units of every MLP (M12)", ">= 1")
     combine: str = setting("mlp", "how query and memory make the latent (M1)", COMBINES)
-    truncate_encoder: bool = setting(True, "truncate the encoder's recurrence (M3); true or false")
+    reward_units: str = setting("huberized", "hidden units of the reward model (M12)", REWARD_UNITS)
     topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", TOPK_RULES)
     store: str = setting("before", "memory takes a latent before or after detach (M8)", STORES)
     init_actions: float = setting(0.3, "initial scale of the encoder's action weights (M1)", ">= 0")
@@ -123,13 +127,19 @@ class Config:
     def rollout(self):
         """Keyword arguments of `paper.imagine.replay`."""
         # [§3.2] the shortcut is all that the algorithms differ by
-        return {"N": self.N, "shortcut": self.algo == "lvgts", "store": self.store}
+        own = {"N": self.N, "shortcut": self.algo == "lvgts", "store": self.store}
+        return own | {"count_from": self.count_from} | self.forms
+
+    @property
+    def forms(self):
+        """Keyword arguments of `paper.losses.model_losses`."""
+        return {"reward_units": self.reward_units}
 
     @property
     def encoder(self):
         """Keyword arguments of `paper.model.encode`."""
-        N = self.N if self.truncate_encoder else self.T
-        return {"N": N, "k": self.k, "rule": self.topk_rule}
+        N = self.encoder_N or self.T + 1  # which never comes, from 0 or from 1
+        return {"N": N, "k": self.k, "rule": self.topk_rule, "count_from": self.count_from}
 
     def replace(self, /, **changes):
         """A copy with some fields changed; ConfigError names a field that does not exist."""
@@ -140,7 +150,7 @@ class Config:
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 HELP = {name: field.metadata["help"] for name, field in FIELDS.items()}
-KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a word"}
+KINDS = {int: "a whole number", float: "a number", str: "a word"}
 
 # Changes of any run under --smoke: everything is exercised, nothing is learned.
 SMOKE = {
@@ -206,7 +216,7 @@ def check_value(name, value):
     """ConfigError unless value is of the field's type, and in its bounds or choices."""
     kind, limits = FIELDS[name].type, FIELDS[name].metadata["limits"]
     accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or isinstance(value, bool) != (kind is bool):
+    if not isinstance(value, accepted) or isinstance(value, bool):
         raise ConfigError(f"{name} = {value!r}: must be {KINDS[kind]}")
     if kind in (int, float) and not abs(value) <= MAX_ABS:  # nan is not
         raise ConfigError(f"{name} = {value}: must be between -{MAX_ABS} and {MAX_ABS}")
@@ -217,12 +227,11 @@ def check_value(name, value):
 
 
 def parse(name, text):
-    """Value of field `name` from what a user typed, "0.5" or "true"; ConfigError if unfit."""
+    """Value of field `name` from what a user typed, such as "0.5"; ConfigError if unfit."""
     check_name(name)
-    kind = FIELDS[name].type
     try:
-        value = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
-    except (KeyError, ValueError):
+        value = FIELDS[name].type(text)
+    except ValueError:
         value = text
     check_value(name, value)
     return value

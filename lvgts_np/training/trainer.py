@@ -152,7 +152,7 @@ class Trainer:
         c = self.config
         batch = self.replay_buffer.sample([s["batches"] for s in self.streams], c.model_batch)
         losses, gradient = self.backend.model_loss_and_grad(
-            self.phi, batch, c.encoder, c.alphas, self.buffers
+            self.phi, batch, c.encoder, c.alphas, self.buffers, c.forms
         )
         losses = dict(zip(LOSSES, losses, strict=True))
         # UNSPECIFIED: the optimiser; Adam, its rate decayed to 10 % over the run, x = 0..1, as
@@ -172,7 +172,7 @@ class Trainer:
         c = self.config
         inferred = self._infer(episodes, u)
         G, ascent = self.backend.return_and_grad(
-            self.phi, self.theta, inferred, c.a_max, c.rollout, self.buffers
+            self.phi, self.theta, inferred, c.a_max, c.rollout, self.buffers, c.gamma
         )
         gradient = {name: -g for name, g in ascent.items()}  # Adam goes down
         # UNSPECIFIED: the rate decays from the warm-up's end to 5 %: late in a run the

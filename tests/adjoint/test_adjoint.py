@@ -44,20 +44,20 @@ def of_inferred(inferred, f):
 
 
 def total_loss(phi, data, case):
-    each = losses.model_losses(phi, *data, case.encoder)
+    each = losses.model_losses(phi, *data, case.encoder, **case.forms)
     return np.sum(losses.total_loss(each, ALPHAS)), each
 
 
 def adjoint_losses(phi, data, case, buffers=None):
-    return model.model_loss_and_grad(phi, data, case.encoder, ALPHAS, buffers)
+    return model.model_loss_and_grad(phi, data, case.encoder, ALPHAS, buffers, case.forms)
 
 
 def adjoint_return(phi, theta, inferred, case, buffers=None):
-    return policy.return_and_grad(phi, theta, inferred, A_MAX, case.rollout, buffers)
+    return policy.return_and_grad(phi, theta, inferred, A_MAX, case.rollout, buffers, case.gamma)
 
 
 def imagined_return(phi, theta, inferred, case):
-    G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout)
+    G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout, case.gamma)
     return np.sum(G), G
 
 
@@ -85,7 +85,8 @@ def assert_same(unit, case, mine, reference, tolerance):
         )
 
 
-def check_model(case, tolerance=1e-12, dtype=onp.float64):
+def check_model(case, tolerance=1e-12, dtype=onp.float64, **changes):
+    case = case._replace(**changes)
     phi, data = model_problem(case, dtype)
     f = lambda phi: total_loss(phi, data, case)  # noqa: E731
     well_conditioned(lambda: f(phi))
@@ -94,8 +95,8 @@ def check_model(case, tolerance=1e-12, dtype=onp.float64):
     assert_same("model_loss_and_grad", case, mine, (each, gradient), tolerance)
 
 
-def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False, lm_svg=False):
-    case = case._replace(lm_svg=case.lm_svg or lm_svg)
+def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False, **changes):
+    case = case._replace(**changes)
     phi, theta, inferred = random_replay(case, case.rng)
     for w_t in inferred.w[1:] if tie else ():
         w_t[:, 0] = 1.0 / w_t.shape[-1]  # one episode attends everything, as if all scores tied
@@ -363,6 +364,8 @@ def test_memory_grows_with_the_states_and_not_with_the_segments():
 
 CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, seed=2)
 
+RELU = partial(check_model, reward_units="relu")
+
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
 BUGS = [
@@ -379,8 +382,9 @@ BUGS = [
     (layers.mlp_adjoint, "hidden > 0.0", "hidden >= 0.0", check_model),
     (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-6)",
      check_model),
-    (model.encode_adjoint, "t % N != 0", "(t + 1) % N != 0", check_model),
-    (model.encode_adjoint, "t % N != 0", "t > 0", check_model),
+    (model.encode_adjoint, "(t + count_from) %", "(t + 1) %", check_model),
+    (model.encode_adjoint, "(t + count_from) % N != 0", "True", check_model),
+    (model.encode_adjoint, "(t + count_from)", "t", partial(check_model, count_from=1)),
     (layers.latent_adjoint, "np.subtract(1.0, lambda_z", "np.add(1.0, lambda_z", check_model),
     (layers.latent_adjoint, "lambda_q += lambda_z", "pass", check_policy),
     (layers.latent, "h += rho", "pass", partial(check_policy, lm_svg=True)),
@@ -389,15 +393,25 @@ BUGS = [
     (model.fit, "error *= alpha / n", "error *= -alpha / n", check_model),
     (policy.replay_adjoint, "add_at(lambda_h, at,", "(None,", check_policy),
     (policy.attended, ".max(initial=0)", ".min(initial=9)", partial(check_policy, tie=True)),
-    (policy.replay_adjoint, "t % N != 0", "(t + 1) % N != 0", check_policy),
+    (policy.replay_adjoint, "t + rollout.count_from", "t + 1", check_policy),
+    (policy.replay_adjoint, "t + rollout.count_from", "t", partial(check_policy, count_from=1)),
     (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
      check_policy),
     (policy.replay_adjoint, "lambda_x_r[:, t] += np", "_ = np", check_policy),
+    (policy.return_and_grad, "dr *= discount[:, None, None]", "pass",
+     partial(check_policy, gamma=0.5)),
+    (policy.return_and_grad, "gamma ** np.arange(T,", "gamma ** np.arange(1, T + 1,",
+     partial(check_policy, gamma=0.5)),
+    (policy.return_and_grad, "np.repeat", "np.tile", partial(check_policy, gamma=0.5)),
     (policy.credit, "cotangent[:, None, None]", "cotangent[::-1, None, None]", check_credit),
     (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_credit),
     (policy.replay, "H:] > MIN_NOISE_SCALE", "H:] < MIN_NOISE_SCALE", check_policy),
     (model.fit, "mae -= np.abs(mean", "mae += np.abs(mean", check_model),
     (layers.mlp, "0.0, 1.0", "0.0, 2.0", check_model),
+    (layers.networks, 'reward_units == "huberized"', "True", RELU),
+    (model.block_gradient, ", reward_units=forms.reward_units", "", RELU),
+    (policy.imagine, ", reward_units=rollout.reward_units", "",
+     partial(check_policy, reward_units="relu")),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),
 ]
 # fmt: on

@@ -43,14 +43,14 @@ def assert_slopes(f, x, gradient, rng, times=1.0):
 
 
 class Cuts:
-    """MLP that is called once a step, with the latent h_t of its input constant where N | t.
+    """MLP that is called once a step, with the latent h_t of its input constant where it is cut.
 
     The first pass records the constants. `place` gives the step and the first index of h_t in the
     input of each call, or None; the last MLP, if `whole`, has all steps as one batch.
     """
 
-    def __init__(self, place, N, H, kept=None):
-        self.place, self.N, self.H, self.kept, self.constants = place, N, H, kept, {}
+    def __init__(self, place, case, N, kept=None):
+        self.place, self.case, self.N, self.kept, self.constants = place, case, N, kept, {}
 
     def program(self, module, f):
         def value(x):
@@ -66,8 +66,8 @@ class Cuts:
             own = x.reshape(len(x), len(steps), -1, x.shape[-1])
             own = own if self.kept and self.kept(call) else own.copy()
             for n, t in enumerate(steps):
-                if t % self.N == 0:
-                    h_t = own[:, n, :, first : first + self.H]
+                if (t + self.case.count_from) % self.N == 0:
+                    h_t = own[:, n, :, first : first + self.case.H]
                     h_t[...] = self.constants.setdefault((call, n), h_t.copy())
             x = own.reshape(x.shape)
         return layers.mlp(net, x, *buffers)
@@ -76,7 +76,7 @@ class Cuts:
 def frozen_model(case, f):
     """f of phi, its encoder's recurrence cut: b.q is called at each step, then r, d and f."""
     first = case.O + case.A
-    cuts = Cuts(lambda call: ([call], first) if call < case.T else None, case.encoder_N, case.H)
+    cuts = Cuts(lambda call: ([call], first) if call < case.T else None, case, case.encoder_N)
     return cuts.program(model, f)
 
 
@@ -89,7 +89,7 @@ def frozen_policy(case, f):
     def kept(call):  # the memory is read from the input of pi
         return case.store == "after" and call % 2 == 0
 
-    return Cuts(place, case.N, case.H, kept).program(policy, f)
+    return Cuts(place, case, case.N, kept).program(policy, f)
 
 
 def model_problem(case):
@@ -103,11 +103,11 @@ def check_encoder(case):
     phi, data = model_problem(case)
 
     def value(phi):
-        each = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS)[0]
+        each = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS, None, case.forms)[0]
         return sum(alpha * loss.sum() for alpha, loss in zip(ALPHAS, each, strict=True))
 
-    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS)
-    program = value if case.encoder_N >= case.T else frozen_model(case, value)
+    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS, None, case.forms)
+    program = value if case.encoder_N > case.T else frozen_model(case, value)
     mine = {name: g for name, g in gradient.items() if not name.startswith("f.")}
     assert not any(gradient[name].any() for name in gradient if name not in mine)
     return assert_slopes(program, phi, mine, case.rng)
@@ -132,10 +132,12 @@ def check_transition(case, part):
         whole = {name: g.copy() for name, g in phi.items()}
         for name, g in x.items():
             whole[name][..., kept if "2" in name else slice(None)] = g
-        return adjoint.model_loss_and_grad(whole, data, case.encoder, alphas)[0][2].sum()
+        return adjoint.model_loss_and_grad(whole, data, case.encoder, alphas, None, case.forms)[0][
+            2
+        ].sum()
 
     alphas = 0.0, 0.0, 1.0
-    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, alphas)
+    _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, alphas, None, case.forms)
     assert not any(g.any() for name, g in gradient.items() if not name.startswith("f."))
     times = 2.0 if part == "mean" else 1.0
     return assert_slopes(value, of_part(phi), of_part(gradient), case.rng, times)
@@ -146,10 +148,14 @@ def check_return(case):
     moved = {name: x + 0.1 * case.rng.standard_normal(x.shape) for name, x in theta.items()}
 
     def value(theta):
-        return adjoint.return_and_grad(phi, theta, inferred, A_MAX, case.rollout)[0].sum()
+        return adjoint.return_and_grad(phi, theta, inferred, A_MAX, case.rollout, None, case.gamma)[
+            0
+        ].sum()
 
-    _, gradient = adjoint.return_and_grad(phi, moved, inferred, A_MAX, case.rollout)
-    program = value if case.N >= case.T else frozen_policy(case, value)
+    _, gradient = adjoint.return_and_grad(
+        phi, moved, inferred, A_MAX, case.rollout, None, case.gamma
+    )
+    program = value if case.N > case.T else frozen_policy(case, value)
     return assert_slopes(program, moved, gradient, case.rng)
 
 
@@ -173,6 +179,8 @@ def test_the_gradient_of_the_return(case):
 
 CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, scale=0.5, seed=2)
 WHOLE = CASE._replace(N=9, encoder_N=9)
+PHASE = CASE._replace(count_from=1)
+RULE = "(t + rollout.count_from) % rollout.N != 0"
 CHECKS = [
     (check_encoder,),
     (check_transition, "mean"),
@@ -181,7 +189,7 @@ CHECKS = [
 ]
 
 
-@pytest.mark.parametrize("case", [CASE, WHOLE], ids=["cut", "whole"])
+@pytest.mark.parametrize("case", [CASE, WHOLE, PHASE], ids=["cut", "whole", "phase"])
 @pytest.mark.parametrize(
     "check", CHECKS, ids=lambda check: "_".join(map(str, check[1:])) or check[0].__name__
 )
@@ -192,8 +200,9 @@ def test_here_the_differences_know_every_slope(check, case):
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
 BUGS = [
-    (model.encode_adjoint, "t % N != 0", "(t + 1) % N != 0", check_encoder, CASE),
-    (model.encode_adjoint, "t % N != 0", "t > 0", check_encoder, CASE),
+    (model.encode_adjoint, "(t + count_from) %", "(t + 1) %", check_encoder, CASE),
+    (model.encode_adjoint, "(t + count_from) % N != 0", "True", check_encoder, CASE),
+    (model.encode_adjoint, "(t + count_from)", "t", check_encoder, PHASE),
     (layers.read_adjoint, "lambda_s[step.threshold] -= lambda_s.sum(axis=0)", "pass",
      check_encoder, WHOLE),
     (layers.read_adjoint, "lambda_i += step.w[..., None] * lambda_h_m", "pass", check_encoder,
@@ -203,13 +212,16 @@ BUGS = [
     (model.fit, "error *= alpha / n", "error *= -alpha / n", check_transition, CASE, "mean"),
     (model.fit, "error *= alpha / n", "error *= -alpha / n", check_transition, CASE, "sigma"),
     (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_return, WHOLE),
-    (policy.replay_adjoint, "t % N != 0", "(t + 1) % N != 0", check_return, CASE),
-    (policy.replay_adjoint, "t % N != 0", "t > 0", check_return, CASE),
+    (policy.replay_adjoint, RULE, RULE.replace("rollout.count_from", "1"), check_return, CASE),
+    (policy.replay_adjoint, RULE, "t > 0", check_return, CASE),
+    (policy.replay_adjoint, RULE, RULE.replace("rollout.count_from", "0"), check_return, PHASE),
     (policy.replay_adjoint, 'store == "after"', 'store == "before"', check_return, CASE),
     (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
      check_return, CASE),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_return, WHOLE),
     (policy.return_and_grad, "dr /= B", "pass", check_return, WHOLE),
+    (policy.return_and_grad, "dr *= discount[:, None, None]", "pass", check_return,
+     WHOLE._replace(gamma=0.5)),
 ]
 # fmt: on
 

@@ -13,6 +13,7 @@ from equations.problem import (
     scalars,
     stream,
     unit,
+    units_of,
 )
 from lvgts_np.adjoint import layers
 from lvgts_np.paper import (
@@ -125,14 +126,14 @@ def huberized_relu(case):
 
 def network(case):
     """MLP r or f at random: its name, parameters, input x and activation."""
-    name, activation = (("r", nets.huberized_relu), ("f", nets.relu))[case.seed % 2]
+    name, activation = (("r", units_of(case)), ("f", nets.relu))[case.seed % 2]
     phi, _ = models(case)
     return name, part(phi, f"{name}."), drawn(case, case.H + case.A)[0], activation
 
 
-def forward(params, name, x):
+def forward(params, name, x, case):
     """The MLP by hand, its input, hidden layer and output."""
-    net, x = layers.networks(params, name)[name], ones(x)
+    net, x = layers.networks(params, name, **case.forms)[name], ones(x)
     v = onp.empty(x.shape[:-1] + net.W2.shape[-2:-1])
     return net, x, v, layers.mlp(net, x, v, onp.zeros(v.shape[1:]))
 
@@ -144,10 +145,10 @@ def mlp(case):
     return Problem(
         {**params, "x": x},
         lambda x: nets.mlp(x, name, x["x"], activation),
-        lambda x, c: (forward(x, name, x["x"])[3], None),
+        lambda x, c: (forward(x, name, x["x"], case)[3], None),
         lambda n, x: scalars(
             n,
-            lambda p, x: n.mlp(p, name, x, n.huberized_relu if name == "r" else n.relu),
+            lambda p, x: n.mlp(p, name, x, getattr(n, activation.__name__)),
             part(x, f"{name}."),
             x["x"],
         ),
@@ -160,7 +161,7 @@ def mlp_adjoint(case):
     name, params, inputs, activation = network(case)
 
     def hand(x, c):
-        net, _, v, y = forward(params, name, inputs)
+        net, _, v, y = forward(params, name, inputs, case)
         return None, {"v": layers.mlp_adjoint(net, v, c)}
 
     return Problem(
@@ -176,7 +177,7 @@ def mlp_gradient(case):
     name, params, inputs, activation = network(case)
 
     def hand(x, c):
-        net, x1, v, y = forward(x, name, inputs)
+        net, x1, v, y = forward(x, name, inputs, case)
         return None, layers.mlp_gradient(name, x1, v, layers.mlp_adjoint(net, v, c), c)
 
     return Problem(params, lambda x: nets.mlp(x, name, inputs, activation), hand)

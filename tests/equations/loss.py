@@ -30,14 +30,16 @@ def model_losses(case):
     (phi, _), (o, a, _, r) = models(case), episode(case)
 
     def text(x):
-        return np.stack(losses.model_losses(x, o, a, r, case.encoder), axis=-1)
+        return np.stack(losses.model_losses(x, o, a, r, case.encoder, **case.forms), axis=-1)
 
     return Problem(phi, text, naive=lambda n, x: naive_losses(n, case, x, o, a, r))
 
 
 def naive_losses(n, case, phi, *data):
     """The three losses of each seed, means over episodes, (S, 3)."""
-    each = scalars(n, lambda p, o, a, r: n.losses(p, o, a, r, case.encoder), phi, *data)
+    each = scalars(
+        n, lambda p, o, a, r: n.losses(p, o, a, r, case.encoder, **case.forms), phi, *data
+    )
     return each.mean(axis=1)
 
 
@@ -69,12 +71,16 @@ def fit(case):
             loss = losses.half_square(error)
             loss = loss + losses.half_square(mae - onp.abs(autodiff.value_of(error)))
         else:
-            y = model.decode(params, h) if name == "d" else model.reward(params, h, a)
+            y = (
+                model.decode(params, h)
+                if name == "d"
+                else model.reward(params, h, a, case.reward_units)
+            )
             loss = losses.half_square(y - target)
         return alpha * np.sum(loss)
 
     def hand(x, c):
-        nets, one = layers.networks(x, name), onp.ones(h.shape[:-1] + (1,))
+        nets, one = layers.networks(x, name, **case.forms), onp.ones(h.shape[:-1] + (1,))
         inputs = (h, one) if name == "d" else (h, a, one)
         loss, lambda_v, g = encoder.fit(name, nets, inputs, target, alpha, layers.Buffers())
         g |= {"v": lambda_v}
@@ -89,12 +95,14 @@ def model_loss_and_grad(case):
     (phi, _), (o, a, _, r) = models(case), episode(case)
 
     def hand(x, c):
-        each, g = adjoint.model_loss_and_grad(x, (o, a, r), case.encoder, ALPHAS)
+        each, g = adjoint.model_loss_and_grad(x, (o, a, r), case.encoder, ALPHAS, None, case.forms)
         total = sum(alpha * loss.sum() for alpha, loss in zip(ALPHAS, each, strict=True))
         return total, {name: c * x for name, x in g.items()}
 
     def text(x):
-        return np.sum(losses.total_loss(losses.model_losses(x, o, a, r, case.encoder), ALPHAS))
+        return np.sum(
+            losses.total_loss(losses.model_losses(x, o, a, r, case.encoder, **case.forms), ALPHAS)
+        )
 
     def naive(n, x):
         return onp.sum(naive_losses(n, case, x, o, a, r) * ALPHAS)

@@ -80,10 +80,12 @@ def decoder_and_reward(case):
     h, a = drawn(case, case.H, case.A)
     return Problem(
         {**phi, "h": h, "a": a},
-        lambda x: joined(model.decode(x, x["h"]), model.reward(x, x["h"], x["a"])),
+        lambda x: joined(
+            model.decode(x, x["h"]), model.reward(x, x["h"], x["a"], case.reward_units)
+        ),
         naive=lambda n, x: scalars(
             n,
-            lambda p, h, a: [n.mlp(p, "d", h), n.reward(p, h, a)],
+            lambda p, h, a: [n.mlp(p, "d", h), n.reward(p, h, a, case.reward_units)],
             part(x, "d.", "r."),
             x["h"],
             x["a"],
@@ -220,13 +222,13 @@ def encode_forward(case):
 
 @unit
 def encode_adjoint(case):
-    """Backward pass of the encoder. [Eq. 3, §4.2]   λ_h_t += [N ∤ t+1] (∂q_{t+1}/∂h_t)ᵀ λ_q"""
+    """Backward pass of the encoder. [Eq. 3, §4.2]   λ_h_t += [N ∤ t+1+c] (∂q_{t+1}/∂h_t)ᵀ λ_q"""
     phi, o, a = encoding(case)
 
     def hand(x, c):
         nets, W, trace = encode_by_hand(x, o, a, case)
         lambda_h = by_time(c, case.H)
-        N = case.encoder["N"]
-        return None, encoder.encode_adjoint(nets, W, trace, lambda_h, N, layers.Buffers())
+        cut = case.encoder_N, case.count_from
+        return None, encoder.encode_adjoint(nets, W, trace, lambda_h, *cut, layers.Buffers())
 
     return Problem(phi, lambda x: joined(model.encode(x, o, a, **case.encoder)[0]), hand)

@@ -101,6 +101,11 @@ def nudged(params, name, **nudges):
     return {**params, **{f"{name}.{b}": params[f"{name}.{b}"] + z for b, z in nudges.items()}}
 
 
+def units_of(case):
+    """Activation of r."""
+    return {"huberized": nets.huberized_relu, "relu": nets.relu}[case.reward_units]
+
+
 def hidden(params, name, x, activation=nets.relu):
     """Hidden layer of MLP `name`."""
     return activation(np.matmul(x, params[name + ".W1"]) + params[name + ".b1"])

@@ -76,7 +76,7 @@ def naive_replay(n, case, params, inferred, nudge=None):
             a = n.act(p, h, eta[t], A_MAX)[0]
             return [x + y for x, y in zip(a, nudge[t], strict=True)]
 
-        return n.replay(p, act_at, h_0, noise, case.N, case.store, case.lm_svg)
+        return n.replay(p, act_at, h_0, noise, **case.rollout)
 
     noise = inferred.xi, inferred.rho, inferred.eta
     return scalars(n, f, params, inferred.h_0, w, *noise, nudge)
@@ -96,11 +96,11 @@ def replay(case):
 
 @unit
 def imagined_return(case):
-    """Imagined return. [Alg. 1, lines 12, 18, 24]   G = Σ_t r̂_t, mean over episodes"""
+    """Imagined return. [Alg. 1, lines 12, 18, 24]   G = Σ_t γ^t r̂_t, mean over episodes"""
     phi, theta, inferred = replaying(case)
     return Problem(
         theta,
-        lambda x: imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout),
+        lambda x: imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout, case.gamma),
         naive=lambda n, x: naive_return(n, case, phi | x, inferred),
     )
 
@@ -108,7 +108,7 @@ def imagined_return(case):
 def naive_return(n, case, params, inferred):
     """Return of each seed, (S,)."""
     r_hat = naive_replay(n, case, params, inferred)[..., : case.T]
-    return r_hat.sum(axis=-1).mean(axis=-1)
+    return scalars(n, lambda _, r_hat: n.discounted(r_hat, case.gamma), {}, r_hat)[..., 0].mean(-1)
 
 
 @unit
@@ -204,12 +204,13 @@ def reward_slopes(case):
         r_hat, h, a = imagine.replay(phi, pi, inferred, **case.rollout)
         dr = []
         for h_t, a_t in zip(h, a, strict=True):
-            d = slope(lambda h, a: model.reward(phi, h, a), h=h_t, a=a_t)
+            d = slope(lambda h, a: model.reward(phi, h, a, case.reward_units), h=h_t, a=a_t)
             dr += [d["h"], d["a"]]
         return joined(r_hat, dr)
 
     def hand(x, c):
-        *_, r_hat, dr = policy.imagine(phi, theta, inferred, A_MAX, case.shortcut, layers.Buffers())
+        rollout = policy.Rollout(**case.rollout)
+        *_, r_hat, dr = policy.imagine(phi, theta, inferred, A_MAX, rollout, layers.Buffers())
         r_hat = r_hat.reshape(case.S, case.T, case.B).swapaxes(1, 2)
         return joined(r_hat, by_episode(dr)), None
 
@@ -218,7 +219,7 @@ def reward_slopes(case):
 
 @unit
 def replay_adjoint(case):
-    """Backward pass of the replay. [Alg. 1]   λ_ĥ_t = [N ∤ t] (...) + Σ_s w_s[t] λ_h_m^s"""
+    """Backward pass of the replay. [Alg. 1]   λ_ĥ_t = [N ∤ t+c] (...) + Σ_s w_s[t] λ_h_m^s"""
     phi, theta, inferred = replaying(case)
     T, S, B, A = onp.shape(inferred.eta)
     x = {"a": onp.zeros((T, S, B, A)), "v": onp.zeros((T, S, B, case.hidden))}
@@ -232,12 +233,10 @@ def replay_adjoint(case):
         return joined(imagine.replay(phi, pi, inferred, **case.rollout)[0])
 
     def hand(x, c):
-        buffers = layers.Buffers()
-        nets, reads, trace, _, dr = policy.imagine(
-            phi, theta, inferred, A_MAX, case.shortcut, buffers
-        )
+        buffers, rollout = layers.Buffers(), policy.Rollout(**case.rollout)
+        nets, reads, trace, _, dr = policy.imagine(phi, theta, inferred, A_MAX, rollout, buffers)
         lambda_x = dr * by_time(c, 1)
-        lambdas = policy.replay_adjoint(nets, trace, reads, lambda_x, case.N, case.store, buffers)
+        lambdas = policy.replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
         each = zip(("a", "v", "out"), (lambda_x[..., case.H :], *lambdas), strict=True)
         return None, {name: x.swapaxes(0, 1) for name, x in each}
 
@@ -250,12 +249,14 @@ def return_and_grad(case):
     phi, theta, inferred = replaying(case)
 
     def hand(x, c):
-        G, g = policy.return_and_grad(phi, x, inferred, A_MAX, case.rollout)
+        G, g = policy.return_and_grad(phi, x, inferred, A_MAX, case.rollout, None, case.gamma)
         return G.sum(), {name: c * x for name, x in g.items()}
 
     return Problem(
         theta,
-        lambda x: np.sum(imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout)),
+        lambda x: np.sum(
+            imagine.imagined_return(phi, x, inferred, A_MAX, case.rollout, case.gamma)
+        ),
         hand,
         lambda n, x: naive_return(n, case, phi | x, inferred).sum(),
     )
@@ -277,8 +278,8 @@ def reference_gradients(case):
     replayed = phi, theta, inferred, A_MAX, case.rollout
 
     def all_of(model_loss_and_grad, return_and_grad, credit):
-        each, g = model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS)
-        G, ascent = return_and_grad(*replayed)
+        each, g = model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS, None, case.forms)
+        G, ascent = return_and_grad(*replayed, None, case.gamma)
         C = credit(*replayed, onp.eye(case.T))
         found = (*each, *g.values(), G, *ascent.values(), C)
         return onp.concatenate([onp.ravel(x) for x in found])

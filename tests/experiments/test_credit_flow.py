@@ -102,7 +102,8 @@ def test_exact_zeros_stay_zeros(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "j"),
     [({}, 13), (LONG, 305), ({"N": 5}, 11), ({"N": 20}, 12), ({"N": 1}, 12), ({"t2": 11}, 13),
-     ({"t2": 13, "N": 7}, 14), ({"t2": 12, "T": 14, "N": 13}, 13), ({"t2": 10, "N": 6}, 13)],
+     ({"t2": 13, "N": 7}, 14), ({"t2": 12, "T": 14, "N": 13}, 13), ({"t2": 10, "N": 6}, 13),
+     ({"count_from": 1}, 12)],
 )  # fmt: skip
 def test_the_reward_step_is_in_the_recall_phase_and_its_latent_is_not_detached(changes, j):
     c = vars(preset("dummy_amt", **changes))

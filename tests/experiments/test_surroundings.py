@@ -354,13 +354,11 @@ def test_numbers_are_counted_as_they_are_made(changes):
     "seeds", [np.arange(2), np.arange(2, dtype=np.uint8), (n for n in range(2)), {0: "", 1: ""}]
 )
 def test_seeds_of_any_iterable_are_made_plain(tmp_path, seeds):
-    config = preset(
-        "dummy_amt", **TINY, k=np.int64(2), c=np.float32(0.5), truncate_encoder=np.True_
-    )
+    config = preset("dummy_amt", **TINY, k=np.int64(2), c=np.float32(0.5), combine=np.str_("add"))
     (found,) = runs.train({tmp_path: config}, seeds, quiet=True, jobs=np.int32(1))
     assert [type(summary["seed"]) for summary in found] == [int, int]
     kept = json.loads((tmp_path / "seed_1/config.json").read_text())
-    assert (kept["k"], kept["c"], kept["truncate_encoder"]) == (2, 0.5, True)
+    assert (kept["k"], kept["c"], kept["combine"]) == (2, 0.5, "add")
 
 
 CONFIG = preset("dummy_amt", **TINY)

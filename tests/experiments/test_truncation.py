@@ -16,12 +16,13 @@ from lvgts_np.training.trainer import Trainer
 
 A_MAX = 3.0
 T = 7
+ROLLOUT = preset("dummy_amt").rollout
 TASK = Task("dummy_amt", t1=2, t2=4, T=T)
 
 
 def model_gradient(case, kind, n):
     phi, theta, inferred = random_replay(case, case.rng)
-    return truncation.model_gradient(theta, phi, inferred, TASK, kind, n, case.shortcut)[0]
+    return truncation.model_gradient(theta, phi, inferred, TASK, kind, n, case.rollout)[0]
 
 
 def assert_same(one, other):
@@ -74,8 +75,12 @@ def test_a_shortcut_carries_past_a_sliding_window():
         return max(np.abs(one[name] - two[name]).max() for name in one)
 
     phi, theta, inferred = random_replay(Case(T=T, seed=3), np.random.default_rng(3))
-    with_it, early = truncation.model_gradient(theta, phi, inferred, TASK, "sliding", 1, True)
-    without, alone = truncation.model_gradient(theta, phi, inferred, TASK, "sliding", 1, False)
+    with_it, early = truncation.model_gradient(
+        theta, phi, inferred, TASK, "sliding", 1, ROLLOUT | {"shortcut": True}
+    )
+    without, alone = truncation.model_gradient(
+        theta, phi, inferred, TASK, "sliding", 1, ROLLOUT | {"shortcut": False}
+    )
     assert max(np.abs(early[name] - alone[name]).max() for name in theta) > 1e-6
     assert max(np.abs(with_it[name] - without[name]).max() for name in theta) > 1e-6
     assert differ(True) > 1e-6

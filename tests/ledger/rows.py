@@ -93,7 +93,7 @@ units: model_losses, fit
 §3.1 | LM-SVG's transition
 $ \hat{h}_{t+1} = f(\hat{h}_t, 0, a_t)
 text: paper.attention.read_nothing
-hand: adjoint.policy.imagine # if shortcut
+hand: adjoint.policy.imagine # if attends
 units: transition_read, replay
 
 §3.2 | LVGTS's transition
@@ -118,9 +118,9 @@ text: tasks.memory.Task._recall_reward
 units: memory_task
 
 §4.2 N | truncation of the encoder
-$ h_{t-1} \leftarrow Detach(h_{t-1}),\quad N | t
-text: paper.model.encode # t % N
-hand: adjoint.model.encode_adjoint # t % N
+$ h_{t-1} \leftarrow Detach(h_{t-1}),\quad N | t + c
+text: paper.model.encode # % N
+hand: adjoint.model.encode_adjoint # % N
 units: stop_gradient, encode, encode_adjoint
 
 Alg. 1 l. 2-8 | episodes
@@ -181,14 +181,14 @@ hand: adjoint.policy.replay # line 17, adjoint.policy.replay_adjoint # MLP_f
 units: transition, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 18 | return
-$ G \leftarrow G + \hat{r}_t
-text: paper.imagine.replay # lines 16, paper.imagine.imagined_return
+$ G \leftarrow G + \gamma^t \hat{r}_t
+text: paper.imagine.replay # lines 16, paper.imagine.imagined_return # gamma
 hand: adjoint.policy.return_and_grad # G =
 units: imagined_return, return_and_grad
 
 Alg. 1 l. 19-21 | truncation of the replay
-$ \hat{h}_t \leftarrow Detach(\hat{h}_t),\quad N | t+1
-text: paper.imagine.replay # lines 19, paper.autodiff.detach
+$ \hat{h}_t \leftarrow Detach(\hat{h}_t),\quad N | t+1+c
+text: paper.imagine.replay # line 19, paper.autodiff.detach
 hand: adjoint.policy.replay_adjoint # truncation
 units: stop_gradient, replay, replay_forward, replay_adjoint
 

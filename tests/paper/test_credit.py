@@ -73,13 +73,13 @@ def test_lvgts_can_where_its_attention_looks_back(seed, store):
     check_shortcut(seed, store)
 
 
-def check_boundary_slot(seed, slot, store):
+def check_boundary_slot(seed, slot, store, count_from=0):
     """Credit that only the shortcut to a state on a boundary can carry."""
-    case = Case(T=T, N=N, H=4, B=3, store=store, seed=seed)
+    case = Case(T=T, N=N, H=4, B=3, store=store, count_from=count_from, seed=seed)
     phi, theta, inferred = random_replay(case, case.rng)
     back = looking_at(inferred, slot)
     cotangents = onp.eye(T)[slot + 1 :]
-    C = credit.credit(phi, theta, back, A_MAX, case.rollout, cotangents)[:, slot - N : slot]
+    C = credit.credit(phi, theta, back, A_MAX, case.rollout, cotangents)[:, max(slot - N, 0) : slot]
     assert onp.any(C != 0.0) == (store == "before")
 
 
@@ -89,6 +89,7 @@ def check_boundary_slot(seed, slot, store):
 @given(seed=seeds)
 def test_a_boundary_slot_carries_credit_only_if_stored_before_the_detach(seed, slot, store):
     check_boundary_slot(seed, slot, store)
+    check_boundary_slot(seed, slot - 1, store, count_from=1)  # Algorithm 1's own count
 
 
 @given(cases())
@@ -104,7 +105,7 @@ def test_lm_svg_has_credit_only_inside_the_block(case):
     phi, theta, inferred = random_replay(case, case.rng)
     C = credit.credit_matrix(phi, theta, inferred, A_MAX, case.rollout)
     for j, i in onp.ndindex(case.T, case.T):
-        if j // case.N != i // case.N:
+        if (j + case.count_from) // case.N != (i + case.count_from) // case.N:
             assert onp.all(C[j, i] == 0.0)
 
 
@@ -124,7 +125,7 @@ def check_credit(case):
             return [x + 1e-20j * (t == i and n == dim) for n, x in enumerate(a_t)]
 
         h_0 = inferred.h_0[s, b].tolist()
-        r_hat, _, _ = naive.replay(p, act_at, h_0, noise, case.N, case.store, case.lm_svg)
+        r_hat, _, _ = naive.replay(p, act_at, h_0, noise, **case.rollout)
         slopes = onp.imag(r_hat) / 1e-20
         onp.testing.assert_allclose(C[:, i, s, b, dim], slopes, rtol=1e-9, atol=1e-11 * size)
 

@@ -17,7 +17,7 @@ from lvgts_np.paper.autodiff import value_and_grad
 def objective(phi, inferred, case, **changes):
     """The imagined return of each seed as a function of theta."""
     rollout = case.rollout | changes
-    return lambda theta: imagine.imagined_return(phi, theta, inferred, A_MAX, rollout)
+    return lambda theta: imagine.imagined_return(phi, theta, inferred, A_MAX, rollout, case.gamma)
 
 
 def policy_gradient(phi, theta, inferred, case, **changes):
@@ -40,8 +40,8 @@ def check_replay_is_exact(case, trained):
     h, _, _ = model.encode(phi, o, a, **case.encoder)
     onp.testing.assert_allclose(onp.stack(h_hat), onp.stack(h), rtol=0, atol=1e-12)
     onp.testing.assert_allclose(onp.stack(a_hat), a, rtol=0, atol=1e-12)
-    rewards = onp.stack([model.reward(phi, h_t, a_t) for h_t, a_t in zip(h, a, strict=True)])
-    onp.testing.assert_allclose(onp.stack(r_hat), rewards, rtol=0, atol=1e-11)
+    r = [model.reward(phi, *pair, case.reward_units) for pair in zip(h, a, strict=True)]
+    onp.testing.assert_allclose(onp.stack(r_hat), onp.stack(r), rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -79,7 +79,7 @@ def scalar_replay(phi, theta, inferred, case, s, b):
     *noise, eta = ([x_t[s, b].tolist() for x_t in x] for x in inferred[1:])
     act_at = lambda h, t: naive.act(pi, h, eta[t], A_MAX)[0]  # noqa: E731
     h_0 = inferred.h_0[s, b].tolist()
-    return naive.replay(p, act_at, h_0, noise, case.N, case.store, case.lm_svg)
+    return naive.replay(p, act_at, h_0, noise, **case.rollout)
 
 
 def check_replay(case):
@@ -103,8 +103,9 @@ def check_replay(case):
             for mine, theirs in zip(out, ([[r] for r in r_hat], *states), strict=True):
                 stacked = onp.stack(mine)[:, s, b]
                 onp.testing.assert_allclose(stacked, onp.real(theirs), rtol=1e-9, atol=1e-9)
-            returns.append(sum(r_hat).real)
-            slopes.append(sum(r_hat).imag / 1e-20)
+            G_b = naive.discounted(r_hat, case.gamma)
+            returns.append(G_b.real)
+            slopes.append(G_b.imag / 1e-20)
         onp.testing.assert_allclose(G[s], onp.mean(returns), rtol=1e-9, atol=1e-9)
         terms = onp.concatenate([(gradient[n][s] * v[n][s]).ravel() for n in theta])
         size = onp.abs(terms).sum() + onp.mean(onp.abs(slopes))
@@ -139,7 +140,7 @@ def test_freezing_the_boundaries_gives_the_truncated_gradient(N, case):
 @given(case=cases(scale=st.sampled_from([0.25, 0.5])), beyond=st.integers(0, 3))
 def test_from_N_equal_T_on_nothing_is_cut(case, beyond):
     phi, theta, inferred = random_replay(case, case.rng)
-    at_T = policy_gradient(phi, theta, inferred, case, N=case.T + beyond)
+    at_T = policy_gradient(phi, theta, inferred, case, N=case.T + case.count_from + beyond)
     with detached_by(lambda x: x):
         full = policy_gradient(phi, theta, inferred, case, N=1)
     assert difference(at_T, full) == 0.0
@@ -150,7 +151,9 @@ def test_from_N_equal_T_on_nothing_is_cut(case, beyond):
 )
 def test_below_T_the_gradient_is_another_one(case):
     phi, theta, inferred = random_replay(case, case.rng)
-    truncated, full = (policy_gradient(phi, theta, inferred, case, N=N) for N in (case.N, case.T))
+    truncated, full = (
+        policy_gradient(phi, theta, inferred, case, N=N) for N in (case.N, case.T + 1)
+    )
     assert difference(truncated, full) > 1e-9 * largest(full)
 
 

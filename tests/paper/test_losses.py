@@ -22,7 +22,7 @@ def problem(case):
     rng = case.rng
     phi, _ = random_model(case, rng)
     o, a, _, r = random_episode(case, rng)
-    return phi, (o, a, r, case.encoder)
+    return phi, (o, a, r, case.encoder, *case.forms.values())
 
 
 def gradient_of(phi, args, which):
@@ -45,6 +45,7 @@ def naive_losses(phi, args, case):
                 naive.seed_of(phi, s),
                 *([x_t[s][b] for x_t in x] for x in (o, a, r)),
                 case.encoder,
+                **case.forms,
             )
             for b in range(case.B)
         ]

@@ -36,7 +36,7 @@ MAPS = {
     "transition": lambda x, case: model.transition(
         x, *(x[name] for name in ("h_t", "h_m", "a_t", "xi_t", "rho_t"))
     ),
-    "reward": lambda x, case: model.reward(x, x["h_t"], x["a_t"]),
+    "reward": lambda x, case: model.reward(x, x["h_t"], x["a_t"], case.reward_units),
     "policy mean": lambda x, case: model.policy(x, x["h_t"])[0],
     "policy std": lambda x, case: model.policy(x, x["h_t"])[1],
     "squash": lambda x, case: model.squash(x["a_t"], A_MAX),
@@ -83,7 +83,7 @@ def check_maps(case):
             "noise_scale": [naive.scale(x) for x in h],
             "latent": naive.latent(p, h, h_m, rho),
             "transition": naive.latent(p, list(onp.add(q_hat, noise)), h_m, rho),
-            "reward": naive.reward(p, h, a),
+            "reward": naive.reward(p, h, a, case.reward_units),
             "policy mean": mean,
             "policy std": std,
             "squash": [A_MAX * onp.tanh(a_i / A_MAX) for a_i in a],

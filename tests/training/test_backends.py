@@ -11,7 +11,7 @@ import pytest
 
 from lvgts_np import adjoint
 from lvgts_np.paper import gradients, imagine, losses
-from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
 from lvgts_np.training.backends import BACKENDS, ParityError, check_parity, flat, problem
 from lvgts_np.training.config import ALGOS, SMOKE, TASKS, preset
 from lvgts_np.training.trainer import Trainer, make_task
@@ -29,9 +29,21 @@ def test_the_backends_agree(task, algo):
     check(task, algo=algo)
 
 
-@pytest.mark.parametrize("switches", list(product(COMBINES, TOPK_RULES, STORES)))
+NAMES = "combine", "topk_rule", "store", "reward_units", "count_from"
+
+
+@pytest.mark.parametrize(
+    "switches", list(product(COMBINES, TOPK_RULES, STORES, REWARD_UNITS, (0, 1)))
+)
 def test_they_agree_whatever_the_switches(switches):
-    check(**dict(zip(("combine", "topk_rule", "store"), switches, strict=True)))
+    check(**dict(zip(NAMES, switches, strict=True)))
+
+
+def test_they_agree_on_a_discounted_return():
+    check(gamma=0.5)
+    config = preset("dummy_amt", gamma=0.5)
+    (_, args, _) = problem(config, make_task(config))
+    assert args[1][-1] == 0.5
 
 
 def test_the_problem_moves_every_parameter_and_credit_crosses_the_detaches():
@@ -86,7 +98,11 @@ def test_the_check_draws_nothing_from_the_streams_of_a_run():
 
 PLANTED = [
     (losses, "    h, _, q = encode(phi, o, a, **encoder)\n", "    raise RuntimeError('planted')\n"),
-    (imagine, "    G = sum(r_hat)  # (S, B, 1)\n", "    raise RuntimeError('planted')\n"),
+    (
+        imagine,
+        "    return np.sum(G, axis=(-2, -1)) / G.shape[-2]\n",
+        "    raise RuntimeError('planted')\n",
+    ),
 ]
 
 

@@ -18,7 +18,7 @@ def everything(phi, theta, episode, case):
     args = (o, a, r, case.encoder)
 
     def loss(phi):
-        terms = losses.model_losses(phi, *args)
+        terms = losses.model_losses(phi, *args, **case.forms)
         return np.sum(losses.total_loss(terms, (20.0, 1.0, 1.0))), terms
 
     (_, terms), gradient = value_and_grad(loss)(phi)
@@ -38,7 +38,7 @@ def everything(phi, theta, episode, case):
     out |= {f"w {t}": w_t for t, w_t in enumerate(inferred.w) if t > 0}
 
     def imagined(theta):
-        G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout)
+        G = imagine.imagined_return(phi, theta, inferred, A_MAX, case.rollout, case.gamma)
         return np.sum(G), G
 
     (_, G), gradient = value_and_grad(imagined)(theta)

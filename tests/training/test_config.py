@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvgts_np.paper.constants import COMBINES, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
 from lvgts_np.tasks import pendulum
 from lvgts_np.training.backends import BACKENDS
 from lvgts_np.training.config import (
@@ -40,7 +40,9 @@ ENDS = {
     for name, limits in LIMITS.items()
     if isinstance(limits, str)
 }
-OPEN = {name: (LIMITS[name].startswith("> "), LIMITS[name].endswith(")")) for name in ENDS}
+OPEN = {
+    name: (LIMITS[name].startswith(("> ", "in (")), LIMITS[name].endswith(")")) for name in ENDS
+}
 
 
 def values(name):
@@ -110,7 +112,7 @@ def test_config_is_immutable():
 WRONG = [
     ("N", True), ("N", 4.0), ("N", "4"), ("N", None), ("N", [4]), ("N", math.nan),
     ("c", False), ("c", "0.5"), ("c", math.nan), ("c", math.inf), ("c", -math.inf),
-    ("c", 10**400), ("c", None), ("truncate_encoder", 1), ("truncate_encoder", "true"),
+    ("c", 10**400), ("c", None), ("encoder_N", -1), ("count_from", True),
     ("task", 3), ("task", ["dummy_pmt"]), ("algo", "lvgt"), ("combine", ""), ("store", "During"),
 ]  # fmt: skip
 
@@ -151,12 +153,13 @@ def test_every_field_has_a_help_and_limits_that_exist():
             assert len(CHOICES[name]) > 1
         assert LIMITS[name] is None or name in CHOICES or LIMITS[name] in BOUNDS
     assert {name for name, limits in LIMITS.items() if limits is None} == {
-        "t2", "T", "c", "a_m", "truncate_encoder"
+        "t2", "T", "c", "a_m"
     }  # fmt: skip
 
 
 def test_choices_are_those_of_the_code_that_reads_them():
     switches = {"combine": COMBINES, "topk_rule": TOPK_RULES, "store": STORES}
+    switches |= {"reward_units": REWARD_UNITS}
     for name, choices in switches.items():
         assert CHOICES[name] == choices
     assert CHOICES["pendulum_version"] == pendulum.VERSIONS
@@ -164,9 +167,8 @@ def test_choices_are_those_of_the_code_that_reads_them():
 
 
 def test_help_ends_with_the_limits():
-    assert HELP["N"] == "[§4.2] gradients are truncated every N steps; >= 1"
+    assert HELP["N"] == "[§4.2] the policy's gradient is truncated every N steps; >= 1"
     assert HELP["algo"].endswith("; one of lvgts, lm_svg")
-    assert HELP["truncate_encoder"].endswith("; true or false")
     assert HELP["model_beta_2"].endswith("; in [0, 1)")
 
 
@@ -191,9 +193,11 @@ def test_iterations_cover_every_episode():
     assert Config(episodes=64, episodes_per_iteration=32).iterations == 2
 
 
-def test_an_untruncated_encoder_is_never_detached():
-    assert Config(truncate_encoder=True).encoder["N"] == 4
-    assert Config(truncate_encoder=False).encoder["N"] == Config().T
+def test_a_whole_encoder_is_never_detached_and_the_policy_s_N_is_its_own():
+    assert Config(N=2).encoder["N"] == 4
+    assert Config(encoder_N=3).rollout["N"] == 4
+    assert Config(encoder_N=3).encoder["N"] == 3
+    assert Config(encoder_N=0).encoder["N"] == Config().T + 1
 
 
 def test_did_you_mean_is_blind_to_case():

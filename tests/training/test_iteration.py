@@ -21,15 +21,32 @@ from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.trainer import Trainer, make_task
 
 SMALL = {"H": 3, "hidden": 4, "model_batch": 3, "episodes": 20, "episodes_per_iteration": 4}
-SMALL |= {"dtype": "float64", "warmup": 0.4, "t1": 2, "t2": 4, "T": 7, "N": 3, "k": 2}
+SMALL |= {
+    "dtype": "float64",
+    "warmup": 0.4,
+    "t1": 2,
+    "t2": 4,
+    "T": 7,
+    "N": 3,
+    "encoder_N": 2,
+    "k": 2,
+}
 CONFIGS = {
     "lvgts": preset("dummy_amt", **{**SMOKE, **SMALL, "exploration": 2.0}),
     "lm_svg": preset(
         "pendulum_pmt",
-        **{**SMOKE, **SMALL, "algo": "lm_svg", "model_lr_fall": "squared", "model_beta_2": 0.9},
-        **{"replay_episodes": 6, "clip_norm": 0.2, "truncate_encoder": False, "store": "after"},
+        **{
+            **SMOKE,
+            **SMALL,
+            "algo": "lm_svg",
+            "encoder_N": 0,
+            "model_lr_fall": "squared",
+            "model_beta_2": 0.9,
+        },
+        **{"replay_episodes": 6, "clip_norm": 0.2, "store": "after", "count_from": 1},
         **{"combine": "add", "topk_rule": "sab", "alpha_decoder": 3.0, "distractor_scale": 0.5},
         **{"init_actions": 0.7, "init_recurrence": 1.1, "policy_lr": 0.02},
+        **{"gamma": 0.9, "reward_units": "relu"},
     ),
 }
 
@@ -83,25 +100,33 @@ class Restated:
         ]
         batch = [onp.stack(x, axis=1)[:, None] for x in zip(*drawn, strict=True)]
         alphas = c.alpha_reward, c.alpha_decoder, c.alpha_transition
-        _, gradient = gradients.model_loss_and_grad(self.phi, batch, self.encoder, alphas)
+        _, gradient = gradients.model_loss_and_grad(
+            self.phi, batch, self.encoder, alphas, None, self.forms
+        )
         self.phi = self.step(self.phi, self.of_phi, gradient, lr, c.model_beta_2)
 
     def improve_policy(self, episodes, u, lr):
         """Adam goes down, and so down -G."""
         c, shortcut = self.c, self.c.algo == "lvgts"
         inferred = infer(self.phi, self.theta, episodes.o, episodes.a, u, self.encoder, shortcut)
-        rollout = {"N": c.N, "shortcut": shortcut, "store": c.store}
+        rollout = {"N": c.N, "shortcut": shortcut, "store": c.store, "count_from": c.count_from}
+        rollout |= self.forms
 
         def minus_G(theta):
-            return -np.sum(imagined_return(self.phi, theta, inferred, c.a_max, rollout))
+            return -np.sum(imagined_return(self.phi, theta, inferred, c.a_max, rollout, c.gamma))
 
         gradient = value_and_grad(minus_G)(self.theta)[1]
         self.theta = self.step(self.theta, self.of_theta, gradient, lr, 0.999)
 
     @property
+    def forms(self):
+        return {"reward_units": self.c.reward_units}
+
+    @property
     def encoder(self):
         c = self.c
-        return {"N": c.N if c.truncate_encoder else c.T, "k": c.k, "rule": c.topk_rule}
+        N = c.encoder_N if c.encoder_N > 0 else 99
+        return {"N": N, "k": c.k, "rule": c.topk_rule, "count_from": c.count_from}
 
     def step(self, params, history, gradient, lr, beta_2):
         """Parameters after the last of the steps whose gradients are in history (in/out)."""
@@ -157,6 +182,8 @@ BUGS = [
     (Trainer._collect, "c.distractor_scale", "1.0", "lm_svg"),
     (Trainer._step, "clip_norm(g, self.config.clip_norm)", "g", "lm_svg"),
     (Trainer._infer, 'c.rollout["shortcut"]', "True", "lm_svg"),
+    (Trainer._improve_policy, ", c.gamma", "", "lm_svg"),
+    (Trainer._fit_model, ", c.forms", "", "lm_svg"),
     (initial_parameters, "*scales", "*scales[::-1]", "lvgts"),
 ]
 # fmt: on

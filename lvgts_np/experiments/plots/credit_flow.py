@@ -29,7 +29,8 @@ def flow_step(c):
     Else the recall step nearest to the marked one of Figure 2 whose own latent is not detached.
     """
     far = {j: abs(j - style.marked_step(c)) for j in range(c["t2"] + 1, c["T"])}
-    return min(far, key=lambda j: ((j - 1) % c["N"] > 0, j % c["N"] == 0, far[j]))
+    first, N = c["count_from"], c["N"]
+    return min(far, key=lambda j: ((j - 1 + first) % N > 0, (j + first) % N == 0, far[j]))
 
 
 def flow_table(A, rms, c):
@@ -43,7 +44,7 @@ def flow_table(A, rms, c):
     return {
         "t": t,
         "phase": np.array(list(SHADES))[np.digitize(t, [c["t1"], c["t2"] + 1])],
-        "detach": ((t + 1) % c["N"] == 0).astype(int),
+        "detach": ((t + 1 + c["count_from"]) % c["N"] == 0).astype(int),
         "weight": np.append(A[j, :j], np.nan),
         "rms": rms[j, : j + 1],
     }

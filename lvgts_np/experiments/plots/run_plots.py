@@ -210,7 +210,7 @@ def draw_matrix(ax, values, zero, c, norm, cmap):
     for name, start, end in phases(c):
         at = (1.02, (start + end - 1) / 2)
         ax.text(*at, name, rotation=270, va="center", transform=ax.get_yaxis_transform())
-    cuts = np.arange(c["N"], c["T"], c["N"]) - 0.5
+    cuts = np.arange(c["N"] - c["count_from"], c["T"], c["N"]) - 0.5
     dashed = {"color": "black", "lw": min(0.8, 12 / max(len(cuts), 1)), "ls": "--"}
     for cut in cuts:
         ax.axvline(cut, **dashed)

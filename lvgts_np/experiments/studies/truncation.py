@@ -78,18 +78,13 @@ def truncation(config, seeds, out, jobs=1, force=False, resume=False, quiet=Fals
     save_both(lambda: plot_truncation(table), path.with_suffix(""))
 
 
-def block(n):
-    """Arguments of `replay`: the carry is cut every n steps. [Alg. 1, line 20]"""
-    return {"N": n}
-
-
 def discount(n):
     """Arguments of `replay`: the carry's gradient is multiplied by γ = 1 - 1/n a step. [A.1]"""
     gamma = 1.0 - 1.0 / n
     return {"N": 1, "cut": lambda h: gamma * h + (1.0 - gamma) * detach(h)}
 
 
-def sliding(phi, pi, inferred, n, shortcut):
+def sliding(phi, pi, inferred, n, shortcut, reward_units):
     """Predicted rewards of the replay, each seen over the last n transitions alone. [A.1, Eq. 6]
 
     ĥ^m_{t+1} = f(ĥ^{m-1}_t, h_m, π(ĥ^{m-1}_t)),   ĥ^0_t = Detach(ĥ_t),   r̂_t = r(ĥ^n_t, π(ĥ^n_t))
@@ -99,7 +94,7 @@ def sliding(phi, pi, inferred, n, shortcut):
     window = [inferred.h_0] * (n + 1)  # ĥ^m_t, m = 0..n
     memory, r_hat, T = append(None, inferred.h_0), [], len(inferred.eta)
     for t in range(T):
-        r_hat.append(reward(phi, window[n], pi(window[n], t)))
+        r_hat.append(reward(phi, window[n], pi(window[n], t), reward_units))
         if t + 1 == T:
             return r_hat
         h_m = transition_read(shortcut)(inferred.w[t + 1], memory)
@@ -109,8 +104,11 @@ def sliding(phi, pi, inferred, n, shortcut):
         memory = append(memory, window[n])
 
 
-def model_gradient(theta, phi, inferred, task, kind, n, shortcut):
-    """Gradients of the replay's mean return under a truncation, as of `by_phase`."""
+def model_gradient(theta, phi, inferred, task, kind, n, rollout):
+    """Gradients of the replay's mean return under a truncation, as of `by_phase`.
+
+    rollout are the arguments of `replay`, but for N.
+    """
 
     def objective(thetas):
         replays = [policy_replay(theta_t, inferred, task.a_max) for theta_t in thetas]
@@ -119,10 +117,10 @@ def model_gradient(theta, phi, inferred, task, kind, n, shortcut):
             return replays[t](h_t, t)
 
         if kind == "sliding":
-            r_hat = sliding(phi, pi, inferred, n, shortcut)
+            r_hat = sliding(phi, pi, inferred, n, rollout["shortcut"], rollout["reward_units"])
         else:
-            how = {"block": block, "discount": discount}[kind](n)
-            r_hat, _, _ = replay(phi, pi, inferred, shortcut=shortcut, **how)
+            how = {"N": n} if kind == "block" else discount(n)
+            r_hat, _, _ = replay(phi, pi, inferred, **rollout | how)
         return np.sum(sum(r_hat)) / r_hat[0].shape[1]
 
     return by_phase(objective, theta, task)
@@ -159,7 +157,8 @@ def audit(trainer, ns):
         for shortcut in (True, False):
             inferred = infer(phi, theta, episodes.o, episodes.a, u, c.encoder, shortcut)
             for kind, n in [(kind, n) for kind in KINDS for n in ns]:
-                g = model_gradient(theta, phi, inferred, task, kind, n, shortcut)
+                rollout = c.rollout | {"shortcut": shortcut}
+                g = model_gradient(theta, phi, inferred, task, kind, n, rollout)
                 enter(found, (kind, int(shortcut), n), g, theta)
     mean, rows = {key: onp.mean(g, axis=0) for key, g in found.items()}, []
     for kind, shortcut, n, actions in [key for key in found if key[0] != "true"]:
