@@ -9,8 +9,10 @@ import pytest
 from pages import PAGES, ROOT, examples, in_code, rows_of, table
 
 from lvgts_np import cli
+from lvgts_np.experiments import compass
 from lvgts_np.tasks import bounds
 from lvgts_np.training.config import LAG_SWEEP, TASKS, Config, ConfigError, parse, preset
+from lvgts_np.training.files import read_table
 from lvgts_np.training.trainer import make_task
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
@@ -220,6 +222,23 @@ def test_every_mean_of_tuning_with_three_digits_stands_in_the_search():
     rounded = {f"{float(cell):.3f}" for cell in searched if cell and NUMBER.fullmatch(cell)}
     assert len(found) > 20
     assert found <= rounded
+
+
+ESTIMATORS = ("shortcut, cut", "learned r", "learned f", "shortcut, whole")
+
+
+def test_the_agreement_of_credit_is_that_of_the_compass_beside_it():
+    table = read_table(ROOT / "docs/compass.csv")
+    rows = re.findall(r"^\| ([\d,]+) \|(.*)\|$", PAGES["docs/credit.md"], re.MULTILINE)
+    assert len(rows) == 5
+    for episodes, cells in rows:
+        at = table["iteration"] == int(episodes.replace(",", "")) // 32
+        for cell, name in zip(cells.split("|"), ESTIMATORS, strict=True):
+            here = {column: x[at & np.isin(table["estimator"], ["true", name])]
+                    for column, x in table.items()}  # fmt: skip
+            here["estimator"] = np.where(here["estimator"] == name, "shortcut, cut", "true")
+            found = compass.agreement(preset("dummy_amt"), here)
+            assert cell.strip() == "{compass_sign:.2f}, {compass_ratio:z.2f}".format(**found)
 
 
 def test_every_file_and_column_of_a_run_is_in_run_files(tmp_path):
