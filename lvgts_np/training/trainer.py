@@ -227,7 +227,8 @@ class Trainer:
     def _infer(self, episodes, u):
         c = self.config
         o = episodes.o.astype(c.dtype)
-        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, c.rollout["shortcut"])
+        shortcut = c.rollout["shortcut"]
+        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, shortcut, c.transition)
 
     def _draw(self, stream, B):
         return join_seeds([self.task.draw(s[stream], B) for s in self.streams], new_axis=True)
