@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lvgts_np.check.strategies import scales, seeds
 from lvgts_np.paper import model
-from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES, TRANSITIONS
 from lvgts_np.paper.imagine import infer
 
 A_MAX = 3.0
@@ -31,6 +31,7 @@ class Case(NamedTuple):
     count_from: int = 0
     lm_svg: bool = False
     combine: str = "mlp"
+    transition: str = "query"
     reward_units: str = "huberized"
     gamma: float = 1.0
     scale: float = 1.0
@@ -47,12 +48,17 @@ class Case(NamedTuple):
 
     @property
     def rollout(self):
-        own = {"N": self.N, "shortcut": self.shortcut, "store": self.store}
-        return own | {"count_from": self.count_from} | self.forms
+        return {"N": self.N, "store": self.store, "count_from": self.count_from} | self.forms
 
     @property
     def forms(self):
-        return {"reward_units": self.reward_units}
+        own = {"shortcut": self.shortcut, "transition": self.transition}
+        return own | {"reward_units": self.reward_units}
+
+    @property
+    def f(self):
+        """Arguments of `infer`."""
+        return self.shortcut, self.transition
 
     @property
     def rng(self):
@@ -67,6 +73,7 @@ def cases(**fixed):
     fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
     fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
     fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
+    fields |= {"transition": st.sampled_from(TRANSITIONS)}
     fields |= {"reward_units": st.sampled_from(REWARD_UNITS)}
     fields |= {"gamma": st.sampled_from([1.0, 0.75]), "scale": scales(-3, 0)}
     fields |= {"seed": seeds}
@@ -86,7 +93,8 @@ def random_like(rng, params, S, scale):
 def random_model(case, rng):
     """phi and theta with every weight and bias random."""
     sizes = (case.O, case.A, case.H, case.hidden)
-    phi = model.init_model(rng, *sizes, combine=case.combine)
+    f = {"transition": case.transition, "shortcut": case.shortcut}
+    phi = model.init_model(rng, *sizes, combine=case.combine, **f)
     theta = model.init_policy(rng, case.H, case.A, case.hidden)
     return [random_like(rng, params, case.S, case.scale) for params in (phi, theta)]
 
@@ -101,4 +109,4 @@ def random_replay(case, rng):
     """phi, theta and what `infer` returns for a random episode under them."""
     phi, theta = random_model(case, rng)
     o, a, u, _ = random_episode(case, rng)
-    return phi, theta, infer(phi, theta, o, a, u, case.encoder, case.shortcut)
+    return phi, theta, infer(phi, theta, o, a, u, case.encoder, *case.f)

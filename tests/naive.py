@@ -116,23 +116,57 @@ def predict(p, h, a):
     return out[: len(h)], out[len(h) :]
 
 
+def before_tanh(p, h, h_m, a):
+    """What the latent form of f is the tanh of; LM-SVG's has no h_m."""
+    return mlp(p, "f", [*h, *h_m, *a])
+
+
+def argument(transition, shortcut, w, memory):
+    """Memory argument of f: read, zeros, or none."""
+    known("transition", transition, "query", "latent")
+    if shortcut:
+        return read(w, memory)
+    return [0.0] * len(memory[0]) if transition == "query" else []
+
+
+def step(p, transition, h, h_m, a, xi, rho):
+    """f: the next latent."""
+    if transition == "latent":
+        return [cmath.tanh(x + y) for x, y in zip(before_tanh(p, h, h_m, a), xi, strict=True)]
+    noisy = zip(*predict(p, h, a), xi, strict=True)
+    return latent(p, [x + scale(y) * z for x, y, z in noisy], h_m, rho)
+
+
 def scale(x):
     return x if complex(x).real > MIN_NOISE_SCALE else MIN_NOISE_SCALE
 
 
-def losses(p, o, a, r, encoder, reward_units):
+def losses(p, o, a, r, encoder, shortcut, transition, reward_units):
     """A.2: reward, decoder and transition loss of one episode, means over its steps."""
-    h, _, q = encode(p, o, a, **encoder)
+    h, w, q = encode(p, o, a, **encoder)
     T = len(h)
     rewards = sum((reward(p, h[t], a[t], reward_units) - r[t][0]) ** 2 for t in range(T))
     decoder = sum(square(mlp(p, "d", h[t]), o[t]) for t in range(T))
-    h, q = [stop(h_t) for h_t in h], [stop(q_t) for q_t in q]
-    trans = 0.0
+    h, w, q = ([stop(x) for x in xs] for xs in (h, w, q))
+    trans = sum(transition_losses(p, h, w, q, a, shortcut, transition))
+    return 0.5 * rewards / T, 0.5 * decoder / T, trans
+
+
+def transition_losses(p, h, w, q, a, shortcut, transition):
+    """Loss of the mean and of the mean absolute error of queries, or that of latents."""
+    T, total = len(h), [0.0, 0.0]
     for t in range(T - 1):
-        mean, mae = predict(p, h[t], a[t])
-        off = [abs(complex(x - y).real) for x, y in zip(mean, q[t + 1], strict=True)]
-        trans += square(mean, q[t + 1]) + square(mae, off)
-    return 0.5 * rewards / T, 0.5 * decoder / T, 0.5 * trans / (T - 1)
+        if transition == "latent":
+            h_m = argument(transition, shortcut, w[t + 1], h[: t + 1])
+            y = [cmath.tanh(x) for x in before_tanh(p, h[t], h_m, a[t])]
+            total[0] += square(y, h[t + 1])
+        else:
+            mean, mae = predict(p, h[t], a[t])
+            off = [abs(complex(x - y).real) for x, y in zip(mean, q[t + 1], strict=True)]
+            total[0] += square(mean, q[t + 1])
+            total[1] += square(mae, off)
+    each = [0.5 * x / (T - 1) for x in total]
+    return each[:1] if transition == "latent" else each
 
 
 def square(x, y):
@@ -155,7 +189,7 @@ def squash(u, a_max):
     return [a_max * cmath.tanh(x / a_max) for x in u]
 
 
-def infer(p, pi, o, a, u, encoder, lm_svg):
+def infer(p, pi, o, a, u, encoder, shortcut, transition):
     """w, xi, rho and eta of Algorithm 1, line 14, and the latents that they were inferred on."""
     h, w, q = encode(p, o, a, **encoder)
     xi, rho, eta = [], [], []
@@ -163,16 +197,22 @@ def infer(p, pi, o, a, u, encoder, lm_svg):
         mean, std = policy(pi, h[t])
         eta.append([(x - m) / s for x, m, s in zip(u[t], mean, std, strict=True)])
         if t + 1 < len(h):
+            seen = read(w[t + 1], h[: t + 1])
+            h_m = argument(transition, shortcut, w[t + 1], h[: t + 1])
+            if transition == "latent":
+                most = math.nextafter(1.0, 0.0)
+                z = [cmath.atanh(clip(x, -most, most)) for x in h[t + 1]]
+                xi.append([x - y for x, y in zip(z, before_tanh(p, h[t], h_m, a[t]), strict=True)])
+                rho.append([0.0] * len(z))
+                continue
             predicted = zip(q[t + 1], *predict(p, h[t], a[t]), strict=True)
             xi.append([(x - y) / scale(z) for x, y, z in predicted])
-            seen = read(w[t + 1], h[: t + 1])
-            h_m = [0.0] * len(h[0]) if lm_svg else seen
             pair = added(p, q[t + 1], seen), added(p, q[t + 1], h_m)
             rho.append([x - y for x, y in zip(*pair, strict=True)])
     return h, w, xi, rho, eta
 
 
-def replay(p, act_at, h_0, noise, N, shortcut, store, count_from, reward_units):
+def replay(p, act_at, h_0, noise, N, store, count_from, shortcut, transition, reward_units):
     """Algorithm 1's second loop; act_at(h, t) is the action, noise is w, xi and rho.
 
     Rewards, latents, actions.
@@ -187,10 +227,8 @@ def replay(p, act_at, h_0, noise, N, shortcut, store, count_from, reward_units):
         r_hat.append(reward(p, carry, a_t, reward_units))
         if t == len(xi):
             return r_hat, h_hat, a_hat
-        h_m = read(w[t + 1], memory) if shortcut else [0.0] * len(h_0)
-        noisy = zip(*predict(p, carry, a_t), xi[t], strict=True)
-        q = [x + scale(y) * z for x, y, z in noisy]
-        h = latent(p, q, h_m, rho[t])
+        h_m = argument(transition, shortcut, w[t + 1], memory)
+        h = step(p, transition, carry, h_m, a_t, xi[t], rho[t])
         carry = stop(h) if (count_from + t + 1) % N == 0 else h
         memory = [*memory, h if store == "before" else carry]
         h_hat.append(h)
@@ -231,7 +269,7 @@ def mlp_weights(rng, name, d_in, hidden, d_out, last):
     return {f"{name}.W1": W1, f"{name}.b1": b1, f"{name}.W2": W2, f"{name}.b2": b2}
 
 
-def first_weights(rng, O, A, H, hidden, combine, actions, recurrence):
+def first_weights(rng, O, A, H, hidden, combine, actions, recurrence, transition, shortcut):
     """M1: the model of one seed."""
     p = mlp_weights(rng, "b.q", O + A + H, hidden, H, 1.0)
     for i, row in enumerate(p["b.q.W1"]):
@@ -240,7 +278,8 @@ def first_weights(rng, O, A, H, hidden, combine, actions, recurrence):
     W = rng.standard_normal((H, H)).tolist()
     p["b.W"] = [[0.1 * W[i][j] / math.sqrt(H) - (i == j) for j in range(H)] for i in range(H)]
     p |= mlp_weights(rng, "d", H, hidden, O, 1.0)
-    p |= mlp_weights(rng, "f", H + A, hidden, 2 * H, 1.0)
+    d_in = H + A + (H if transition == "latent" and shortcut else 0)
+    p |= mlp_weights(rng, "f", d_in, hidden, 2 * H if transition == "query" else H, 1.0)
     p |= mlp_weights(rng, "r", H + A, hidden, 1, 1.0)
     return p | (mlp_weights(rng, "b.c", H + H, hidden, H, 0.1) if combine == "mlp" else {})
 

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import assume
 
 from lvgts_np.check import check_gradient
-from lvgts_np.paper import attention, model
+from lvgts_np.paper import attention, forms, model
 from lvgts_np.paper.autodiff import value_of
 
 
@@ -48,6 +48,7 @@ def observed():
 
     with ExitStack() as stack:
         for module, name in (
+            (forms, "tanh"),
             (model, "tanh"),
             (attention, "topk_weights"),
             (model, "topk_weights"),

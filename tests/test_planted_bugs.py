@@ -16,7 +16,12 @@ from test_attention import (
 )
 from test_batching import check_seeds_are_independent
 from test_credit import check_boundary_slot, check_credit, check_myopic, check_shortcut
-from test_imagine import check_infer, check_replay, check_replay_is_exact
+from test_imagine import (
+    check_infer,
+    check_latent_at_its_bound,
+    check_replay,
+    check_replay_is_exact,
+)
 from test_losses import check_losses, check_no_encoder_gradient, check_stop_gradients
 from test_model import (
     check_branches_at_ties,
@@ -29,7 +34,7 @@ from test_model import (
 from test_optim import check_adam, check_clip
 from test_value_gradients import check_same_operator
 
-from lvgts_np.paper import attention, credit, imagine, losses, model, nets, value_gradients
+from lvgts_np.paper import attention, credit, forms, imagine, losses, model, nets, value_gradients
 from lvgts_np.paper.autodiff import detach
 from lvgts_np.training import optim
 
@@ -51,6 +56,7 @@ HELPERS = {
 
 CASE = Case(T=8, B=2, H=4, N=3, seed=1)
 DISCOUNTED = CASE._replace(gamma=0.5)
+LATENT = CASE._replace(transition="latent", scale=0.5)
 PHASE = CASE._replace(count_from=1)
 LM_SVG = CASE._replace(T=15, N=4, lm_svg=True, scale=0.5)
 TIED = onp.array([[1.0, 1.0, 1.0, 0.0]])
@@ -98,19 +104,32 @@ BUGS = [
      check_map_gradient, "act", CASE),
     (model.act, "mean + std", "mean - std", check_maps, CASE),
     (losses.model_losses, "- flatten_time(r)", "+ flatten_time(r)", check_losses, CASE),
-    (losses.model_losses, "h, q = detach(h), detach(q)", "pass", check_no_encoder_gradient, CASE),
+    (losses.model_losses, "h, w, q = detach(h), detach(w), detach(q)", "pass",
+     check_no_encoder_gradient, CASE),
     (losses.model_losses, "reward(phi, h_all", "reward(phi, detach(h_all)",
      check_stop_gradients, CASE),
     (losses.half_square, "2.0 * error", "error", check_losses, CASE),
-    (imagine.infer, "q[t + 1] - mean", "q[t + 1] + mean", check_infer, CASE),
+    (forms.query_noise, "q_tp1 - mean", "q_tp1 + mean", check_infer, CASE),
     (model.transition, "noise_scale(mae)", "noise_scale(detach(mae))", check_replay, CASE),
     (model.noise_scale, "MIN_NOISE_SCALE", "0.0", check_infer, CASE),
-    (losses.model_losses, "onp.abs(detach(error))", "np.abs(error)", check_stop_gradients, CASE),
+    (forms.query_errors, "onp.abs(detach(error))", "np.abs(error)", check_stop_gradients, CASE),
     (nets.huberized_relu, "0.5 * slope", "slope", check_maps, CASE),
-    (imagine.infer, "seen) - combine", "seen) + combine", check_replay_is_exact, CASE, False),
+    (forms.query_noise, "seen) - combine", "seen) + combine", check_replay_is_exact, CASE, False),
     (imagine.infer, "(u_t - mean)", "(u_t + mean)", check_replay_is_exact, CASE, True),
     (model.transition, "* xi_t", "* -xi_t", check_replay_is_exact, CASE, False),
     (model.latent, "+ rho_t", "", check_replay_is_exact, LM_SVG, False),
+    (forms.latent_noise, "np.arctanh(", "np.arcsin(", check_replay_is_exact, LATENT, False),
+    (forms.latent_noise, "- mlp(", "+ mlp(", check_infer, LATENT),
+    (forms.latent_noise, "clip(h_tp1, -bound, bound)", "h_tp1", check_latent_at_its_bound),
+    (forms.latent_transition, "return tanh(", "return negative_tanh(", check_replay, LATENT),
+    (forms.latent_transition, "(h_t, h_m, a_t)", "(h_t, 0.0 * h_m, a_t)", check_replay, LATENT),
+    (forms.latent_transition, "(h_t, h_m, a_t)", "(h_t, detach(h_m), a_t)", check_replay, LATENT),
+    (forms.latent_errors, "h[1:]", "h[:-1]", check_losses, LATENT),
+    (forms.latent_errors, "append(memory, h_t)", "append(memory, 0.0 * h_t)", check_losses, LATENT),
+    (losses.model_losses, "detach(h), detach(w)", "detach(h), w", check_no_encoder_gradient,
+     LATENT),
+    (imagine.transition_read, "form.read_nothing", "read", check_replay,
+     LM_SVG._replace(transition="query")),
     (imagine.replay, CUT, CUT.replace("t + 1", "t"), check_replay, CASE),
     (imagine.replay, CUT, CUT.replace(" + count_from", ""), check_replay, PHASE),
     (imagine.replay, CUT, "False", check_replay, CASE),

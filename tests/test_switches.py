@@ -10,28 +10,39 @@ from draws import A_MAX, Case, random_episode, random_model, random_replay
 from lvgts_np import adjoint
 from lvgts_np.adjoint import layers, policy
 from lvgts_np.adjoint import model as encoder
-from lvgts_np.paper import attention, constants, gradients, imagine, losses, model, nets
+from lvgts_np.paper import attention, constants, forms, gradients, imagine, losses, model, nets
 from lvgts_np.training.config import Config
 
-FORMS = ("reward_units",)
+FORMS = ("transition", "reward_units")
 ROLLOUT = ("store", "count_from", *FORMS)
 SCORES = np.array([[[0.3, 0.1, 0.2, 0.5]]])
 
 
 def replayed(backend, **switch):
-    phi, theta, inferred = random_replay(Case(), np.random.default_rng(0))
-    return backend.return_and_grad(phi, theta, inferred, A_MAX, Case().rollout | switch)
+    case = case_of(switch)
+    phi, theta, inferred = random_replay(case, np.random.default_rng(0))
+    return backend.return_and_grad(phi, theta, inferred, A_MAX, case.rollout | switch)
+
+
+def case_of(switch):
+    """Case whose f is as a switch says, if it says."""
+    return Case(transition="latent" if switch.get("transition") == "latent" else "query")
+
+
+def first(**switch):
+    return model.init_model(np.random.default_rng(0), 1, 1, 2, 3, **switch)
 
 
 def fitted(backend, **switch):
-    phi, _ = random_model(Case(), np.random.default_rng(0))
+    case = case_of(switch)
+    phi, _ = random_model(case, np.random.default_rng(0))
     o, a, _, r = random_episode(Case(), np.random.default_rng(1))
-    args = phi, (o, a, r), Case().encoder, (1.0, 1.0, 1.0), None, Case().forms | switch
+    args = phi, (o, a, r), Case().encoder, (1.0, 1.0, 1.0), None, case.forms | switch
     return backend.model_loss_and_grad(*args)
 
 
 def naive_replay(store):
-    return naive.replay(None, None, None, ([], [], []), 1, False, store, 0, "relu")
+    return naive.replay(None, None, None, ([], [], []), 1, store, 0, False, "query", "relu")
 
 
 RULE = {
@@ -52,6 +63,15 @@ UNITS = {
     "adjoint, losses": lambda units: fitted(adjoint, reward_units=units),
     "restatement": lambda units: naive.reward(P, [0.1, 0.2, 0.3], [0.4], units),
 }
+FORM = {
+    "text": lambda f: replayed(gradients, transition=f),
+    "text, losses": lambda f: fitted(gradients, transition=f),
+    "text, first weights": lambda f: first(transition=f),
+    "text, noise": lambda f: forms.form_of(f),
+    "adjoint": lambda f: replayed(adjoint, transition=f),
+    "adjoint, losses": lambda f: fitted(adjoint, transition=f),
+    "restatement": lambda f: naive.argument(f, False, None, [[]]),
+}
 COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1, 1, 2, 3, combine)}
 
 
@@ -62,11 +82,12 @@ COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1,
         ("store", ("before", "after"), STORE),
         ("combine", ("mlp", "add"), COMBINE),
         ("reward_units", ("huberized", "relu"), UNITS),
+        ("transition", ("query", "latent"), FORM),
     ],
 )
 def test_a_switch_knows_its_values_and_no_other(switch, values, uses):
-    declared = constants.TOPK_RULES, constants.STORES, constants.COMBINES, constants.REWARD_UNITS
-    assert values in declared
+    names = "TOPK_RULES", "STORES", "COMBINES", "REWARD_UNITS", "TRANSITIONS"
+    assert values in [getattr(constants, name) for name in names]
     assert getattr(Config(), switch) == values[0]
     for use in uses.values():
         for value in values:
@@ -97,13 +118,14 @@ PLAIN = (str, float, int, bool)
         (model.encode, {"rule": "topk_rule", "count_from": "count_from"}),
         (model.reward, {"units": "reward_units"}),
         (losses.model_losses, dict(zip(FORMS, FORMS, strict=True))),
-        (encoder.Forms, dict(zip(FORMS, FORMS, strict=True))),
+        (encoder.block_gradient, dict(zip(FORMS, FORMS, strict=True))),
         (imagine.replay, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
         (imagine.imagined_return, {"gamma": "gamma"}),
         (policy.Rollout, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
         (
             model.init_model,
-            {"combine": "combine", "actions": "init_actions", "recurrence": "init_recurrence"},
+            {"combine": "combine", "actions": "init_actions", "recurrence": "init_recurrence"}
+            | {"transition": "transition"},
         ),
     ],
     ids=lambda x: getattr(x, "__name__", ""),
@@ -111,6 +133,7 @@ PLAIN = (str, float, int, bool)
 def test_a_function_s_defaults_are_those_of_a_run(function, defaults):
     arguments = inspect.signature(function).parameters
     given = {n: a.default for n, a in arguments.items() if type(a.default) in PLAIN}
+    assert given.pop("shortcut", True) is True  # of the algorithm, LVGTS where nothing is said
     assert given == {name: getattr(Config(), field) for name, field in defaults.items()}
 
 

@@ -19,15 +19,22 @@ class MLP(NamedTuple):
 
 
 def networks(params, *names, reward_units="huberized"):
-    """MLPs of the flat dict `params` by name; ValueError for unknown units of r."""
+    """MLPs of the flat dict `params`, those that it has; ValueError for unknown units of r."""
     if reward_units not in ("huberized", "relu"):
         raise ValueError(f"unknown reward_units {reward_units!r}")
     nets = {}
-    for name in names:
+    for name in (name for name in names if name + ".W1" in params):
         W1, b1, W2, b2 = (params[f"{name}.{part}"] for part in ("W1", "b1", "W2", "b2"))
         huberized = name == "r" and reward_units == "huberized"
         nets[name] = MLP(np.concatenate((W1, b1), axis=-2), W2, b2, huberized)
     return nets
+
+
+def of_latents(transition):
+    """Whether f predicts latents, not queries; ValueError for an unknown transition. (M9)"""
+    if transition not in ("query", "latent"):
+        raise ValueError(f"unknown transition {transition!r}")
+    return transition == "latent"
 
 
 def mlp(net, x, hidden, zeros, out=None):

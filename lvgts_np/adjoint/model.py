@@ -13,6 +13,7 @@ from lvgts_np.adjoint.layers import (
     mlp_adjoint,
     mlp_gradient,
     networks,
+    of_latents,
     read,
     read_adjoint,
 )
@@ -28,7 +29,7 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None, forms=None):
     batch is o (T, S, B, O), a (T, S, B, A), r (T, S, B, 1); encoder holds the keyword arguments
     of `encode`, forms those of `paper.losses.model_losses`. The gradient is a dict like phi.
     """
-    buffers, forms = Buffers() if buffers is None else buffers, Forms(**forms or {})
+    buffers = Buffers() if buffers is None else buffers
     S, B = batch[0].shape[1:3]
     size, parts = max(1, ROWS // B), []
     for first in range(0, S, size):
@@ -37,23 +38,19 @@ def model_loss_and_grad(phi, batch, encoder, alphas, buffers=None, forms=None):
         seeds *= 2 if len(seeds) * B == 1 else 1
         data = [np.swapaxes(x[:, seeds], 0, 1) for x in batch]  # (S, T, B, .)
         block_phi = {name: x[seeds] for name, x in phi.items()}
-        parts.append(block_gradient(block_phi, data, encoder, alphas, forms, buffers))
+        parts.append(block_gradient(block_phi, data, encoder, alphas, buffers, **forms or {}))
     losses, gradients = zip(*parts, strict=True)
     losses = tuple(np.concatenate(loss)[:S] for loss in zip(*losses, strict=True))
     return losses, {name: np.concatenate([g[name] for g in gradients])[:S] for name in phi}
 
 
-class Forms(NamedTuple):
-    """Switches of `paper.losses.model_losses`."""
-
-    reward_units: str = "huberized"
-
-
-def block_gradient(phi, data, encoder, alphas, forms, buffers):
+def block_gradient(
+    phi, data, encoder, alphas, buffers, shortcut=True, transition="query", reward_units="huberized"
+):
     """Losses and gradient of a few seeds, with data (S, T, B, .). [A.2, Eq. 7]"""
-    (o, a, r), N, count_from = data, encoder["N"], encoder.get("count_from", 0)
-    names = (name for name in ("b.q", "b.c", "d", "r", "f") if name + ".W1" in phi)
-    nets = networks(phi, *names, reward_units=forms.reward_units)
+    (o, a, r), cut = data, (encoder["N"], encoder.get("count_from", 0))
+    latents = of_latents(transition)
+    nets = networks(phi, "b.q", "b.c", "d", "r", "f", reward_units=reward_units)
     B, H = o.shape[2], phi["b.W"].shape[-1]
     W = phi["b.W"] * H**-0.5
     trace = encode(nets, W, (o, a), encoder["k"], encoder["rule"], buffers)
@@ -64,33 +61,37 @@ def block_gradient(phi, data, encoder, alphas, forms, buffers):
     lambda_h = np.matmul(lambda_v, nets["r"].W1[:, :H].mT)  # r̂_t = r(h_t, a_t)
     loss_decoder, lambda_v, g_d = fit("d", nets, (h, one), flatten_time(o), alphas[1], buffers)
     lambda_h += np.matmul(lambda_v, nets["d"].W1[:, :H].mT)  # ô_t = d(h_t)
-    x = (h[:, :-B], a[:, :-B], one[:, B:])
-    loss_transition, _, g_f = fit("f", nets, x, q[:, B:], alphas[2], buffers)  # SG: no λ
+    h_m = [x_c[:, B:, H:-1]] if latents and shortcut else []
+    x = (h[:, :-B], *h_m, a[:, :-B], one[:, B:])
+    target = (h if latents else q)[:, B:]  # SG: no λ
+    loss_transition, _, g_f = fit("f", nets, x, target, alphas[2], buffers, latents)
 
-    lambda_h = lambda_h.reshape(trace.h.shape)
-    g_b = encode_adjoint(nets, W, trace, lambda_h, N, count_from, buffers)
+    g_b = encode_adjoint(nets, W, trace, lambda_h.reshape(trace.h.shape), *cut, buffers)
     return (loss_reward, loss_decoder, loss_transition), g_r | g_d | g_f | g_b
 
 
-def fit(name, nets, x, target, alpha, buffers):
+def fit(name, nets, x, target, alpha, buffers, tanh=False):
     """Loss over all n = T·B steps and episodes, and its gradient with respect to `name`. [A.2]
 
     L = ½ Σ |e|² / n,   λ_y = α e / n,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
-    Only f has a σ. x, the parts of the input, the last of them ones. Returns L (S,), λ_v (in a
-    buffer), gradient.
+    Only f has a σ, or the tanh: y = tanh(MLP(x)), λ_MLP = λ_y (1 - y²). x, the parts of the input,
+    the last of them ones. Returns L (S,), λ_v (in a buffer), gradient.
     """
     net, n, dtype = nets[name], target.shape[1], x[0].dtype
     width, hidden = net.W1.shape[1:]
     x = np.concatenate(x, axis=-1, out=buffers("x", (len(target), n, width), dtype))
     v, lambda_v = (buffers(what, (len(target), n, hidden), dtype) for what in ("v", "lambda_v"))
     error = mlp(net, x, v, buffers("zeros", v.shape[1:], dtype, np.zeros))
+    slope = 1.0 - np.square(np.tanh(error, out=error)) if tanh else None
     mean, mae = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
     mean -= target
     mae -= np.abs(mean[..., : mae.shape[-1]])  # SG: no λ
     flat = error.reshape(len(error), -1)
     loss = np.vecdot(flat, flat) / (2.0 * n)
     error *= alpha / n  # L = ½ Σ error² / n
+    if tanh:
+        error *= slope
     mlp_adjoint(net, v, error, lambda_v)
     return loss, lambda_v, mlp_gradient(name, x, v, lambda_v, error)
 

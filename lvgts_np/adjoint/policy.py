@@ -4,19 +4,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lvgts_np.adjoint.forms import form_of
 from lvgts_np.adjoint.layers import (
     Buffers,
     add_at,
     flat_indices,
     flatten_time,
-    latent,
-    latent_adjoint,
     mlp,
     mlp_adjoint,
     mlp_gradient,
     networks,
+    of_latents,
 )
-from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE
+from lvgts_np.paper.constants import LOG_STD
 
 
 class Rollout(NamedTuple):
@@ -26,6 +26,7 @@ class Rollout(NamedTuple):
     shortcut: bool
     store: str = "before"
     count_from: int = 0
+    transition: str = "query"
     reward_units: str = "huberized"
 
 
@@ -73,12 +74,10 @@ def imagine(phi, theta, inferred, a_max, rollout, buffers):
     """Replay and its rewards: nets, reads, Trace, r̂ (S, T·B), ∂r̂_t / ∂(ĥ_t, â_t)."""
     if rollout.store not in ("before", "after"):
         raise ValueError(f"unknown store {rollout.store!r}")
-    names = [name for name in ("f", "b.c", "r") if name + ".W1" in phi]
     nets = networks(theta, "pi")
-    nets |= networks(phi, *names, reward_units=rollout.reward_units)
-    attends, T = rollout.shortcut, len(inferred.w)
-    reads = [attended(w_t, T) for w_t in inferred.w] if attends else None
-    trace = replay(nets, inferred, reads, a_max, buffers)
+    nets |= networks(phi, "f", "b.c", "r", reward_units=rollout.reward_units)
+    reads = [attended(w_t, len(inferred.w)) for w_t in inferred.w] if rollout.shortcut else None
+    trace = replay(nets, inferred, reads, a_max, rollout.transition, buffers)
     net, x = nets["r"], flatten_time(trace.x_r)
     shape = x.shape[:2] + net.W1.shape[2:]
     v = buffers("v_r", shape, x.dtype)
@@ -103,19 +102,18 @@ class Trace(NamedTuple):
     x_pi: np.ndarray  # (ĥ_t, 1)
     v_pi: np.ndarray  # hidden layer of pi
     x_r: np.ndarray  # (ĥ_t, â_t, 1)
-    v_f: np.ndarray  # hidden layer of q̂_{t+1}, t < T-1
-    v_c: np.ndarray  # hidden layer of b.c that makes ĥ_{t+1}, if there is one, t < T-1
-    dq: np.ndarray  # ∂q/∂σ, t < T-1
+    v_f: np.ndarray  # hidden layer of f, t < T-1
+    v_c: np.ndarray  # hidden layer of b.c that makes ĥ_{t+1}, if f uses it, t < T-1
+    dq: np.ndarray  # ∂q/∂σ, if f has a σ, t < T-1
     du: np.ndarray  # ∂â/∂u
     du_dout: np.ndarray  # ∂u/∂(μ, log σ)
 
 
-def replay(nets, inferred, reads, a_max, buffers):
+def replay(nets, inferred, reads, a_max, transition, buffers):
     """Replay under the current policy. [Alg. 1, lines 10-17]
 
     â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,
-    ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t, ρ_t) = tanh(q + MLP(q, h_m) + ρ_t),
-    q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
+    ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t, ρ_t)
 
     h_m = Σ_i w_{t+1}[i] ĥ_i, `attended` at t+1 in reads; 0 where reads is None (LM-SVG).
     """
@@ -124,10 +122,11 @@ def replay(nets, inferred, reads, a_max, buffers):
     widths = {"x_pi": H + 1, "v_pi": hidden, "x_r": H + A + 1, "v_f": hidden, "v_c": hidden}
     widths |= {"dq": H, "du": A, "du_dout": 2 * A}
     trace = Trace(**{name: buffers(name, (S, T, B, F), dtype) for name, F in widths.items()})
-    x_pi, v_pi, x_r, v_f, v_c, dq, du, du_dout = trace
-    x_c = buffers("x_c_t", (S, B, 2 * H + 1), dtype)
-    x_pi[..., -1], x_r[..., -1], x_c[..., H:-1], x_c[..., -1] = 1.0, 1.0, 0.0, 1.0
-    zeros = buffers("zeros", (B, hidden), dtype, np.zeros)
+    x_pi, v_pi, x_r, *_, du, du_dout = trace
+    F = nets["f"].W1.shape[1] if of_latents(transition) else 2 * H + 1
+    x = buffers("x_t", (S, B, F), dtype)  # what makes ĥ_{t+1}: h_m from H to 2H
+    x_pi[..., -1], x_r[..., -1], x[..., H:-1], x[..., -1] = 1.0, 1.0, 0.0, 1.0
+    zeros, (step, _) = buffers("zeros", (B, hidden), dtype, np.zeros), form_of(transition)
     h_hat, a_hat, h_tp1 = x_pi[..., :-1], x_r[..., H:-1], buffers("h_tp1", (S, B, H), dtype)
     h_hat[:, 0] = x_r[:, 0, :, :H] = inferred.h_0  # line 10
     for t in range(T):  # line 13
@@ -144,12 +143,8 @@ def replay(nets, inferred, reads, a_max, buffers):
         if reads is not None:  # line 15
             w, at = reads[t + 1]
             h_i = x_pi.reshape(-1, H + 1).take(at, axis=0)[..., :-1]
-            np.einsum("ksb,ksbh->sbh", w, h_i, out=x_c[..., H:-1])
-        out = mlp(nets["f"], x_r[:, t], v_f[:, t], zeros)  # line 17
-        np.multiply(inferred.xi[t], out[..., H:] > MIN_NOISE_SCALE, out=dq[:, t])
-        noise = np.maximum(out[..., H:], MIN_NOISE_SCALE) * inferred.xi[t]
-        np.add(out[..., :H], noise, out=x_c[..., :H])
-        latent(nets.get("b.c"), x_c, v_c[:, t], zeros, h_tp1, inferred.rho[t])
+            np.einsum("ksb,ksbh->sbh", w, h_i, out=x[..., H : 2 * H])
+        step(nets, trace, inferred, t, x, zeros, h_tp1)  # line 17
         h_hat[:, t + 1] = x_r[:, t + 1, :, :H] = h_tp1
     return trace
 
@@ -157,7 +152,7 @@ def replay(nets, inferred, reads, a_max, buffers):
 def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
     """Backward pass of the replay: the derivative of the return. [Alg. 1, lines 15-24]
 
-    λ_ĥ_t = [N ∤ t+c] (∂r̂ + λ_q_{t+1} ∂q_{t+1}/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
+    λ_ĥ_t = [N ∤ t+c] (∂r̂ + λ_ĥ_{t+1} ∂f/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
 
     c is count_from. With store "after" it is 0 where N | t+c.
 
@@ -165,27 +160,22 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
     (ĥ_t, â_t), and is left with the return's: â_t's part is its credit. Returns λ_v and λ of the
     output of pi, in buffers.
     """
-    x_pi, v_pi, _, v_f, v_c, dq, du, du_dout = trace
+    (x_pi, v_pi, *_, du, du_dout), (_, step_adjoint) = trace, form_of(rollout.transition)
     S, T, B, H = *x_pi.shape[:3], x_pi.shape[3] - 1
-    W_f, W_pi = nets["f"].W1[:, :-1], nets["pi"].W1[:, :-1]
+    W_pi = nets["pi"].W1[:, :-1]
     lambda_h = buffers("lambda_h_hat", (S, T, B, H), du.dtype)
     lambda_out = buffers("lambda_out", du_dout.shape, du.dtype)
     lambda_v_pi = buffers("lambda_v_pi", v_pi.shape, du.dtype)
     lambda_z = buffers("lambda_z_t", (S, B, H), du.dtype)
-    lambda_v_c = buffers("lambda_v_c_t", (S, B, v_c.shape[-1]), du.dtype)
-    lambda_f = buffers("lambda_f_t", (S, B, 2 * H), du.dtype)
+    lambda_v_c = buffers("lambda_v_c_t", (S, B, v_pi.shape[-1]), du.dtype)
     lambda_h[...] = 0.0
     for t in reversed(range(T)):
         lambda_h_t, lambda_a = lambda_x_r[:, t, :, :H], lambda_x_r[:, t, :, H:]
         if t + 1 < T:
-            h_tp1 = x_pi[:, t + 1, :, :-1]
-            lambda_q, lambda_h_m = latent_adjoint(  # ĥ_{t+1} = tanh(q + MLP(q, h_m) + ρ_t)
-                nets.get("b.c"), h_tp1, v_c[:, t], lambda_h[:, t + 1], lambda_z, lambda_v_c
+            lambda_h_a, lambda_h_m = step_adjoint(  # ĥ_{t+1} = f(ĥ_t, h_m, â_t)
+                nets, trace, t, lambda_h[:, t + 1], lambda_z, lambda_v_c
             )
-            lambda_f[..., :H] = lambda_q  # q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
-            np.multiply(lambda_q, dq[:, t], out=lambda_f[..., H:])
-            lambda_v = mlp_adjoint(nets["f"], v_f[:, t], lambda_f)  # (q̂, σ) = MLP_f(ĥ_t, â_t)
-            lambda_x_r[:, t] += np.matmul(lambda_v, W_f.mT)
+            lambda_x_r[:, t] += lambda_h_a
         if t + 1 < T and reads is not None:  # h_m = Σ_i w_{t+1}[i] ĥ_i
             w, at = reads[t + 1]
             add_at(lambda_h, at, w[..., None] * lambda_h_m)  # the temporal shortcut

@@ -56,10 +56,13 @@ def compass(trainer):
     data = episodes.o.astype(c.dtype), episodes.a.astype(c.dtype), u.astype(c.dtype)
     found = dict(zip(ESTIMATORS, true, strict=False))
     for name, (shortcut, cut) in ROLLOUTS.items():
+        if shortcut not in c.shortcuts:  # f has no such form
+            found[name] = np.full_like(true[0], np.nan)
+            continue
         rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T}
-        inferred = infer(trainer.phi, trainer.theta, *data, c.encoder, shortcut)
+        inferred = infer(trainer.phi, trainer.theta, *data, c.encoder, shortcut, c.transition)
         replayed = trainer.phi, trainer.theta, inferred, c.a_max, rollout
-        if "learned f" not in found:
+        if (shortcut, cut) == (c.shortcuts[0], True):
             found["learned f"] = real_reward_credit(task, noise, *replayed)
         found[name] = trainer.backend.credit(*replayed, phase_cotangents(c.T, c.t2)[1:])[0]
     rows = [[] for _ in trainer.seeds]

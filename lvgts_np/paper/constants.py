@@ -10,5 +10,6 @@ LOG_STD = (-1.0, 1.0)
 # The values of each switch. Text, adjoint and the tests' restatement each raise on any other.
 TOPK_RULES = ("paper", "sab")  # the threshold of the attention (M4)
 COMBINES = ("mlp", "add")  # how query and memory make the latent (M1)
+TRANSITIONS = ("query", "latent")  # what f predicts (M9)
 REWARD_UNITS = ("huberized", "relu")  # hidden units of the reward model (M12)
 STORES = ("before", "after")  # a latent enters the memory before or after its detach (M8)

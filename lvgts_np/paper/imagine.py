@@ -10,18 +10,10 @@ from typing import NamedTuple
 import autograd.numpy as np
 import numpy as onp
 
-from lvgts_np.paper.attention import append, read, read_nothing
+from lvgts_np.paper.attention import append, read
 from lvgts_np.paper.autodiff import detach
-from lvgts_np.paper.model import (
-    act,
-    combine,
-    encode,
-    noise_scale,
-    policy,
-    predict,
-    reward,
-    transition,
-)
+from lvgts_np.paper.forms import form_of
+from lvgts_np.paper.model import act, encode, policy, reward
 
 
 class Inferred(NamedTuple):
@@ -34,25 +26,27 @@ class Inferred(NamedTuple):
     eta: list  # η_t (S, B, A), policy noise, t = 0..T-1
 
 
-def infer(phi, theta, o, a, u, encoder, shortcut):
+def infer(phi, theta, o, a, u, encoder, shortcut, transition="query"):
     """Noise under which model and policy reproduce a real trajectory. [Alg. 1, line 14]
 
-    ξ_t = (q_{t+1} - q̂_{t+1}) / max(σ_{t+1}, 0.05),    η_t = (u_t - μ(h_t)) / σ_π(h_t)
+    ξ_t, ρ_t of the form of f,    η_t = (u_t - μ(h_t)) / σ_π(h_t)
 
     o (T, S, B, O), a and pre-squash u (T, S, B, A); encoder holds the keyword arguments of
-    `encode`; shortcut is True for LVGTS, False for LM-SVG.
+    `encode`; shortcut is True for LVGTS, False for LM-SVG; transition, "query" or "latent", is the
+    form of f.
     """
     h, w, q = encode(phi, o, a, **encoder)
+    form = form_of(transition)
     xi, rho, memory = [], [], None
     for t in range(len(h) - 1):
-        # UNSPECIFIED: how ξ is inferred; what the prediction leaves, so the replay is exact. (M9)
-        mean, mae = predict(phi, h[t], a[t])
-        xi.append((q[t + 1] - mean) / noise_scale(mae))
         memory = append(memory, h[t])
         # DEVIATION: Algorithm 1 makes h_{t+1} with w_t; §3.2 makes it with w_{t+1}, i <= t. (M7)
         seen = read(w[t + 1], memory)
-        h_m = transition_read(shortcut)(w[t + 1], memory)
-        rho.append(combine(phi, q[t + 1], seen) - combine(phi, q[t + 1], h_m))
+        h_m = transition_read(shortcut, form)(w[t + 1], memory)
+        # UNSPECIFIED: how ξ is inferred; what the prediction leaves, so the replay is exact. (M9)
+        xi_t, rho_t = form.noise(phi, h[t], h_m, a[t], q[t + 1], h[t + 1], seen)
+        xi.append(xi_t)
+        rho.append(rho_t)
     eta = []
     for h_t, u_t in zip(h, u, strict=True):
         # DEVIATION: Algorithm 1 replays the η_t that was drawn; the encoder was trained since,
@@ -62,14 +56,14 @@ def infer(phi, theta, o, a, u, encoder, shortcut):
     return Inferred(*detach([h[0], w, xi, rho, eta]))
 
 
-def transition_read(shortcut):
+def transition_read(shortcut, form):
     """Memory read of the transition, the one switch between LVGTS and LM-SVG. [§3.1, §3.2]"""
-    return read if shortcut else read_nothing
+    return read if shortcut else form.read_nothing
 
 
 def replay(
-    phi, pi, inferred, N, shortcut, store="before", count_from=0, reward_units="huberized",
-    cut=detach,
+    phi, pi, inferred, N, shortcut, store="before", count_from=0, transition="query",
+    reward_units="huberized", cut=detach,
 ):  # fmt: skip
     """Replay under the current policy, gradients cut every N steps. [Alg. 1, lines 10-23]
 
@@ -77,14 +71,14 @@ def replay(
 
     pi(h_t, t) is the policy with its noise; shortcut is True for LVGTS, False for LM-SVG; store,
     "before" or "after", says if a latent enters the memory before or after its detach; count_from
-    is the number of the first step, by which those that are cut are counted; reward_units is r's;
-    cut stands for Detach.
+    is the number of the first step, by which those that are cut are counted; transition is the form
+    of f, "query" or "latent", reward_units are those of r; cut stands for Detach.
     Returns lists over t: r̂_t (S, B, 1), ĥ_t (S, B, H), â_t (S, B, A).
     Line numbers are those of Algorithm 1, one per statement.
     """
     if store not in ("before", "after"):
         raise ValueError(f"unknown store {store!r}")
-    T = len(inferred.eta)
+    T, f = len(inferred.eta), form_of(transition)
     h_hat = [inferred.h_0]  # line 10
     memory = append(None, inferred.h_0)  # line 11
     r_hat, a_hat = [], []  # line 12: the terms of G
@@ -94,9 +88,9 @@ def replay(
         r_hat.append(reward(phi, carry, a_hat[t], reward_units))  # lines 16, 18
         if t + 1 == T:
             break
-        h_m = transition_read(shortcut)(inferred.w[t + 1], memory)  # line 15
+        h_m = transition_read(shortcut, f)(inferred.w[t + 1], memory)  # line 15
         xi_t, rho_t = inferred.xi[t], inferred.rho[t]
-        h_hat.append(transition(phi, carry, h_m, a_hat[t], xi_t, rho_t))  # line 17
+        h_hat.append(f.step(phi, carry, h_m, a_hat[t], xi_t, rho_t))  # line 17
         # DEVIATION: Algorithm 1 counts from 1, and cuts our latents 3, 7, 11 for N = 4; counted
         # from 0 they are 4, 8, 12. The carry that line 20 calls h_t is h_{t+1}. (M14)
         ends = (t + 1 + count_from) % N == 0  # line 19

@@ -53,11 +53,10 @@ def combine(phi, q_t, h_m):
 def encode(phi, o, a, N, k, rule="paper", count_from=0):
     """Encoder b over whole episodes, its recurrence detached every N steps. [Eq. 3, §4.2]
 
-    h_t = b(h_{t-1}, h_m, o_t, a_{t-1}),   h_{-1} = a_{-1} = 0,
-    h_{t-1} ← Detach(h_{t-1}) where N divides t + count_from
+    h_t = b(h_{t-1}, h_m, o_t, a_{t-1}), h_{-1} = a_{-1} = 0, h_{t-1} ← Detach(h_{t-1}) at N | t + c
 
     o (T, S, B, O), a (T, S, B, A). Returns lists over t of h_t (S, B, H), w_t (S, B, t) and q_t
-    (S, B, H). The memory read is never detached. N > T leaves the recurrence whole.
+    (S, B, H). The memory read is never detached; c is count_from; N > T cuts nothing.
     """
     h, w, q, memory = [], [], [], None
     a_tm1 = onp.zeros_like(a[0])
@@ -163,14 +162,20 @@ def act(theta, h_t, eta_t, a_max):
     return squash(u_t, a_max), u_t
 
 
-def init_model(rng, O, A, H, hidden, combine="mlp", actions=0.3, recurrence=1.5):
+def init_model(
+    rng, O, A, H, hidden,
+    combine="mlp", actions=0.3, recurrence=1.5, transition="query", shortcut=True,
+):  # fmt: skip
     """Initial model parameters phi of one seed, leading axis 1.
 
     combine is M1's switch, ValueError unless "mlp" or "add"; actions and recurrence scale the
-    query's first weights of a_{t-1} and of h_{t-1}.
+    query's first weights of a_{t-1} and of h_{t-1}; transition and shortcut, as in `imagine`, say
+    what f reads and predicts.
     """
     if combine not in ("mlp", "add"):
         raise ValueError(f"unknown combine {combine!r}")
+    if transition not in ("query", "latent"):
+        raise ValueError(f"unknown transition {transition!r}")
     # UNSPECIFIED: the initial weights. They decide whether attention forms on the steps that
     # observed o_m or on later ones that copied it, which makes the shortcut two hops long. So keys
     # start as minus the latent, and attention on the latents least like the query; copies are
@@ -180,7 +185,8 @@ def init_model(rng, O, A, H, hidden, combine="mlp", actions=0.3, recurrence=1.5)
     phi["b.q.W1"] *= onp.repeat([1.0, actions, recurrence], [O, A, H])[:, None]
     phi["b.W"] = 0.1 * rng.standard_normal((1, H, H)) / onp.sqrt(H) - onp.eye(H)
     phi |= init_mlp(rng, "d", H, hidden, O)
-    phi |= init_mlp(rng, "f", H + A, hidden, 2 * H)
+    reads, of = (H, H) if transition == "latent" else (0, 2 * H)  # h_m; a query's mean and error
+    phi |= init_mlp(rng, "f", H + reads * shortcut + A, hidden, of)
     phi |= init_mlp(rng, "r", H + A, hidden, 1)
     if combine == "mlp":
         phi |= init_mlp(rng, "b.c", H + H, hidden, H, last=0.1)

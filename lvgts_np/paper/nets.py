@@ -37,6 +37,11 @@ def mlp(params, name, x, activation=relu):
     return np.matmul(hidden, params[name + ".W2"]) + params[name + ".b2"]
 
 
+def flatten_time(x):
+    """T arrays (S, B, F) as one batch (S, T·B, F): what has no recurrence needs no loop."""
+    return np.concatenate(list(x), axis=-2)
+
+
 def init_mlp(rng, name, d_in, hidden, d_out, last=1.0):
     """Initial parameters of MLP `name` for one seed, leading axis 1.
 

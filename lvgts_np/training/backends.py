@@ -46,14 +46,15 @@ def problem(config, task):
     """Names of the backends' functions and their arguments: random parameters, real episodes."""
     c, rng = config, np.random.default_rng(0)
     sizes = task.O, task.A, c.H, c.hidden
-    phi = randomised(init_model(rng, *sizes, c.combine), rng)
+    f = {"shortcut": c.rollout["shortcut"], "transition": c.transition}
+    phi = randomised(init_model(rng, *sizes, c.combine, **f), rng)
     theta = randomised(init_policy(rng, c.H, task.A, c.hidden), rng)
     noise = {name: x[None] for name, x in task.draw(rng, EPISODES).items()}
     eta = rng.standard_normal((c.T, 1, EPISODES, task.A))
     agent = Agent(phi, theta, c.k, c.topk_rule, c.a_max)
     episodes, u = collect(task, agent, noise, eta)
     batch = episodes.o, episodes.a, training_reward(episodes, c.distractor_scale)
-    inferred = infer(phi, theta, *batch[:2], u, c.encoder, c.rollout["shortcut"])
+    inferred = infer(phi, theta, *batch[:2], u, c.encoder, **f)
     replayed = phi, theta, inferred, c.a_max, c.rollout
     yield "model_loss_and_grad", (phi, batch, c.encoder, c.alphas, None, c.forms)
     yield "return_and_grad", (*replayed, None, c.gamma)

@@ -9,7 +9,7 @@ import os
 import reprlib
 from pathlib import Path
 
-from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES, TRANSITIONS
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
@@ -71,6 +71,7 @@ class Config:
     H: int = setting(16, "latent size (M12)", ">= 1")
     hidden: int = setting(64, "hidden units of every MLP (M12)", ">= 1")
     combine: str = setting("mlp", "how query and memory make the latent (M1)", COMBINES)
+    transition: str = setting("query", "[A.2] what the transition predicts (M9)", TRANSITIONS)
     reward_units: str = setting("huberized", "hidden units of the reward model (M12)", REWARD_UNITS)
     topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", TOPK_RULES)
     store: str = setting("before", "memory takes a latent before or after detach (M8)", STORES)
@@ -124,16 +125,22 @@ class Config:
         return self.alpha_reward, self.alpha_decoder, self.alpha_transition
 
     @property
+    def shortcuts(self):
+        """Whether f reads the memory, in the rollouts that a model of these settings has."""
+        own = self.algo == "lvgts"
+        return (own, not own) if self.transition == "query" else (own,)
+
+    @property
     def rollout(self):
         """Keyword arguments of `paper.imagine.replay`."""
-        # [§3.2] the shortcut is all that the algorithms differ by
-        own = {"N": self.N, "shortcut": self.algo == "lvgts", "store": self.store}
-        return own | {"count_from": self.count_from} | self.forms
+        return {"N": self.N, "store": self.store, "count_from": self.count_from} | self.forms
 
     @property
     def forms(self):
         """Keyword arguments of `paper.losses.model_losses`."""
-        return {"reward_units": self.reward_units}
+        # [§3.2] the shortcut is all that the algorithms differ by
+        f = {"shortcut": self.algo == "lvgts", "transition": self.transition}
+        return {**f, "reward_units": self.reward_units}
 
     @property
     def encoder(self):

@@ -231,7 +231,8 @@ class Trainer:
     def _infer(self, episodes, u):
         c = self.config
         o = episodes.o.astype(c.dtype)
-        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, c.rollout["shortcut"])
+        shortcut = c.rollout["shortcut"]
+        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, shortcut, c.transition)
 
     def draw(self, stream, B):
         """The task's noise of B episodes of every seed, from a stream."""

@@ -15,7 +15,7 @@ from ledger.measure import compare
 from oracles import well_conditioned
 from planted import passes_unplanted, plant
 
-from lvgts_np.adjoint import Buffers, layers, model, policy
+from lvgts_np.adjoint import Buffers, forms, layers, model, policy
 from lvgts_np.check.oracles import complex_step
 from lvgts_np.paper import attention, imagine, losses
 from lvgts_np.paper import credit as text
@@ -338,7 +338,7 @@ def test_only_the_shortcut_credits_a_state_that_was_cut(lm_svg, store, crosses):
 
 
 def test_neither_engine_imports_the_other():
-    for module in (layers, model, policy):
+    for module in (layers, forms, model, policy):
         source = inspect.getsource(module)
         assert "autograd" not in source
         imported = [line for line in source.splitlines() if "lvgts_np" in line and "import" in line]
@@ -364,6 +364,8 @@ def test_memory_grows_with_the_states_and_not_with_the_segments():
 
 CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, seed=2)
 
+LATENT = partial(check_policy, transition="latent", scale=0.5)
+LATENT_LOSS = partial(check_model, transition="latent", scale=0.5)
 RELU = partial(check_model, reward_units="relu")
 
 # function, what it says, what the bug makes of it, the check that must fail
@@ -397,7 +399,7 @@ BUGS = [
     (policy.replay_adjoint, "t + rollout.count_from", "t", partial(check_policy, count_from=1)),
     (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
      check_policy),
-    (policy.replay_adjoint, "lambda_x_r[:, t] += np", "_ = np", check_policy),
+    (policy.replay_adjoint, "lambda_x_r[:, t] += lambda_h_a", "pass", check_policy),
     (policy.return_and_grad, "dr *= discount[:, None, None]", "pass",
      partial(check_policy, gamma=0.5)),
     (policy.return_and_grad, "gamma ** np.arange(T,", "gamma ** np.arange(1, T + 1,",
@@ -405,11 +407,22 @@ BUGS = [
     (policy.return_and_grad, "np.repeat", "np.tile", partial(check_policy, gamma=0.5)),
     (policy.credit, "cotangent[:, None, None]", "cotangent[::-1, None, None]", check_credit),
     (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_credit),
-    (policy.replay, "H:] > MIN_NOISE_SCALE", "H:] < MIN_NOISE_SCALE", check_policy),
+    (forms.query_step, "H:] > MIN_NOISE_SCALE", "H:] < MIN_NOISE_SCALE", check_policy),
+    (forms.query_step_adjoint, "trace.dq[:, t]", "1.0", check_policy),
+    (forms.latent_step, "h_tp1 += inferred.xi[t]", "h_tp1 -= inferred.xi[t]", LATENT),
+    (forms.latent_step, "x[..., :H], x[..., -A - 1 : -1] =", "x[..., :H], _ =", LATENT),
+    (forms.latent_step_adjoint, "lambda_x[..., H:-A]", "0.0 * lambda_x[..., H:-A]", LATENT),
+    (forms.latent_step_adjoint, "lambda_x[..., -A:]", "lambda_x[..., :A]", LATENT),
+    (forms.latent_step_adjoint, "trace.v_f[:, t], lambda_z", "trace.v_f[:, t], lambda_h", LATENT),
+    (model.fit, "1.0 - np.square", "1.0 + np.square", LATENT_LOSS),
+    (model.fit, "if tanh:", "if False:", LATENT_LOSS),
+    (model.block_gradient, "x_c[:, B:, H:-1]", "0.0 * x_c[:, B:, H:-1]", LATENT_LOSS),
+    (model.block_gradient, "(h if latents else q)", "q", LATENT_LOSS),
+    (policy.replay, "out=x[..., H : 2 * H]", "out=0.0 * x[..., H : 2 * H]", LATENT),
     (model.fit, "mae -= np.abs(mean", "mae += np.abs(mean", check_model),
     (layers.mlp, "0.0, 1.0", "0.0, 2.0", check_model),
     (layers.networks, 'reward_units == "huberized"', "True", RELU),
-    (model.block_gradient, ", reward_units=forms.reward_units", "", RELU),
+    (model.block_gradient, ", reward_units=reward_units", "", RELU),
     (policy.imagine, ", reward_units=rollout.reward_units", "",
      partial(check_policy, reward_units="relu")),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_policy),

@@ -3,6 +3,7 @@
 Where a latent is detached, the forward pass is given the constant in its place that it had at x.
 """
 
+from contextlib import ExitStack
 from functools import cache
 from unittest.mock import patch
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from planted import passes_unplanted, plant
 
 from lvgts_np import adjoint
-from lvgts_np.adjoint import layers, model, policy
+from lvgts_np.adjoint import forms, layers, model, policy
 from lvgts_np.check.oracles import EPS, differences
 
 ALPHAS = (1.5, 0.7, 0.0)  # of which the last multiplies what has targets of its own
@@ -52,10 +53,14 @@ class Cuts:
     def __init__(self, place, case, N, kept=None):
         self.place, self.case, self.N, self.kept, self.constants = place, case, N, kept, {}
 
-    def program(self, module, f):
+    def program(self, modules, f):
         def value(x):
             calls = iter(range(10**6))
-            with patch.object(module, "mlp", lambda *args: self.mlp(next(calls), *args)):
+            with ExitStack() as stack:
+                for module in modules:
+                    stack.enter_context(
+                        patch.object(module, "mlp", lambda *args: self.mlp(next(calls), *args))
+                    )
                 return f(x)
 
         return value
@@ -77,7 +82,7 @@ def frozen_model(case, f):
     """f of phi, its encoder's recurrence cut: b.q is called at each step, then r, d and f."""
     first = case.O + case.A
     cuts = Cuts(lambda call: ([call], first) if call < case.T else None, case, case.encoder_N)
-    return cuts.program(model, f)
+    return cuts.program([model], f)
 
 
 def frozen_policy(case, f):
@@ -89,7 +94,7 @@ def frozen_policy(case, f):
     def kept(call):  # the memory is read from the input of pi
         return case.store == "after" and call % 2 == 0
 
-    return Cuts(place, case, case.N, kept).program(policy, f)
+    return Cuts(place, case, case.N, kept).program([policy, forms], f)
 
 
 def model_problem(case):
@@ -119,6 +124,8 @@ def check_transition(case, part):
     With σ = 0 the loss is ½ |e|² + ½ |0 - |e||² = |e|², of which one half is a target: its
     derivative is twice the gradient. Where the mean is constant, σ has a constant target.
     """
+    if part == "sigma":  # which only queries have
+        case = case._replace(transition="query")
     phi, data = model_problem(case)
     kept, off = (slice(case.H), slice(case.H, None))[:: 1 if part == "mean" else -1]
     for name in ("f.W2", "f.b2"):
@@ -139,7 +146,7 @@ def check_transition(case, part):
     alphas = 0.0, 0.0, 1.0
     _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, alphas, None, case.forms)
     assert not any(g.any() for name, g in gradient.items() if not name.startswith("f."))
-    times = 2.0 if part == "mean" else 1.0
+    times = 2.0 if part == "mean" and case.transition == "query" else 1.0
     return assert_slopes(value, of_part(phi), of_part(gradient), case.rng, times)
 
 
@@ -180,6 +187,7 @@ def test_the_gradient_of_the_return(case):
 CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, scale=0.5, seed=2)
 WHOLE = CASE._replace(N=9, encoder_N=9)
 PHASE = CASE._replace(count_from=1)
+LATENT = CASE._replace(transition="latent")
 RULE = "(t + rollout.count_from) % rollout.N != 0"
 CHECKS = [
     (check_encoder,),
@@ -189,7 +197,9 @@ CHECKS = [
 ]
 
 
-@pytest.mark.parametrize("case", [CASE, WHOLE, PHASE], ids=["cut", "whole", "phase"])
+@pytest.mark.parametrize(
+    "case", [CASE, WHOLE, PHASE, LATENT], ids=["cut", "whole", "phase", "latent"]
+)
 @pytest.mark.parametrize(
     "check", CHECKS, ids=lambda check: "_".join(map(str, check[1:])) or check[0].__name__
 )
@@ -219,6 +229,10 @@ BUGS = [
     (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
      check_return, CASE),
     (policy.replay, "1.0 - tanh * tanh", "1.0 - tanh", check_return, WHOLE),
+    (forms.latent_step_adjoint, "lambda_x[..., H:-A]", "0.0 * lambda_x[..., H:-A]", check_return,
+     LATENT),
+    (forms.latent_step_adjoint, "lambda_x[..., -A:]", "lambda_x[..., :A]", check_return, LATENT),
+    (model.fit, "1.0 - np.square", "1.0 + np.square", check_transition, LATENT, "mean"),
     (policy.return_and_grad, "dr /= B", "pass", check_return, WHOLE),
     (policy.return_and_grad, "dr *= discount[:, None, None]", "pass", check_return,
      WHOLE._replace(gamma=0.5)),

@@ -1,5 +1,7 @@
 """Top-k attention, scores, the memory read and its adjoint. [Alg. 2]"""
 
+from types import SimpleNamespace
+
 import autograd.numpy as np
 import numpy as onp
 
@@ -15,6 +17,7 @@ from equations.problem import (
 from lvgts_np.adjoint import layers
 from lvgts_np.paper import (
     attention,
+    forms,
     imagine,
 )
 
@@ -99,15 +102,21 @@ def memory_read(case):
 
 @unit
 def transition_read(case):
-    """Memory read of the transition. [§3.1, §3.2]   LVGTS: h_m = Σ_i w_i h_i,   LM-SVG: h_m = 0"""
+    """Memory read of the transition. [§3.1, §3.2]   LVGTS: Σ_i w_i h_i,   LM-SVG: 0, or none"""
     x = remembered(case)
+    nothing = {"query": attention.read_nothing, "latent": forms.no_argument}[case.transition]
 
     def text(x):
-        reads = [imagine.transition_read(shortcut) for shortcut in (True, False)]
-        return joined([read(x["w"], memory_of(x["h"])) for read in reads])
+        memory = memory_of(x["h"])
+        form = SimpleNamespace(read_nothing=nothing)
+        reads = [imagine.transition_read(shortcut, form) for shortcut in (True, False)]
+        return joined([read(x["w"], memory) for read in reads])
 
     def naive(n, x):
-        return scalars(n, lambda _, w, h: [n.read(w, h), [0.0] * case.H], {}, x["w"], x["h"])
+        def both(_, w, h):
+            return [n.argument(case.transition, shortcut, w, h) for shortcut in (True, False)]
+
+        return scalars(n, both, {}, x["w"], x["h"])
 
     return Problem(x, text, naive=naive)
 

@@ -128,12 +128,13 @@ def network(case):
     """MLP r or f at random: its name, parameters, input x and activation."""
     name, activation = (("r", units_of(case)), ("f", nets.relu))[case.seed % 2]
     phi, _ = models(case)
-    return name, part(phi, f"{name}."), drawn(case, case.H + case.A)[0], activation
+    width = phi[f"{name}.W1"].shape[1]
+    return name, part(phi, f"{name}."), drawn(case, width)[0], activation
 
 
 def forward(params, name, x, case):
     """The MLP by hand, its input, hidden layer and output."""
-    net, x = layers.networks(params, name, **case.forms)[name], ones(x)
+    net, x = layers.networks(params, name, reward_units=case.reward_units)[name], ones(x)
     v = onp.empty(x.shape[:-1] + net.W2.shape[-2:-1])
     return net, x, v, layers.mlp(net, x, v, onp.zeros(v.shape[1:]))
 

@@ -106,14 +106,15 @@ def truncated_value_gradient(case):
 def first_weights(case):
     """Initial parameters. (M1, M12)   W1 ~ N(0, 2 / d_in),  W2 ~ N(0, 1 / hidden),  W ~ -I"""
     sizes = case.O, case.A, case.H, case.hidden
+    switches = case.combine, 0.4, 1.7, case.transition, case.shortcut
 
     def text(x):
-        params = model.init_model(case.rng, *sizes, case.combine, 0.4, 1.7)
+        params = model.init_model(case.rng, *sizes, *switches)
         params |= model.init_policy(case.rng, case.H, case.A, case.hidden)
         return onp.concatenate([params[name].ravel() for name in sorted(params)])
 
     def naive(n, x):
-        params = n.first_weights(case.rng, *sizes, case.combine, 0.4, 1.7)
+        params = n.first_weights(case.rng, *sizes, *switches)
         params |= n.mlp_weights(case.rng, "pi", case.H, case.hidden, 2 * case.A, 0.0)
         return onp.array([y for name in sorted(params) for y in flat(params[name])])
 

@@ -18,10 +18,51 @@ from lvgts_np import adjoint
 from lvgts_np.adjoint import layers
 from lvgts_np.adjoint import model as encoder
 from lvgts_np.paper import (
+    attention,
     autodiff,
+    forms,
     losses,
     model,
 )
+
+
+def errors_of(case, errors):
+    """What the transition loss squares, of latents, weights and queries at random."""
+    phi = part(models(case)[0], "f.")
+    h, w, q, a = drawn(case, *(case.T * F for F in (case.H, case.T, case.H, case.A)))
+    h, w, q, a = (
+        [*onp.moveaxis(x.reshape(case.S, case.B, case.T, -1), 2, 0)] for x in (h, w, q, a)
+    )
+    w = [w_t[..., :t] for t, w_t in enumerate(w)]
+    nothing = {"query": attention.read_nothing, "latent": forms.no_argument}[case.transition]
+    read = attention.read if case.shortcut else nothing
+
+    def text(x):
+        return np.stack([losses.half_square(e) for e in errors(x, h, w, q, a, read)], axis=-1)
+
+    def naive(n, x):
+        def f(p, h, a, q):
+            return n.transition_losses(p, h, [w_t[s, b].tolist() for w_t in w], q, a, *case.f)
+
+        each = []
+        for s, b in onp.ndindex(case.S, case.B):
+            p = n.seed_of(x, s)
+            each.append(f(p, *([y_t[s, b].tolist() for y_t in y] for y in (h, a, q))))
+        return onp.reshape(each, (case.S, case.B, -1)).mean(axis=1)
+
+    return Problem(phi, text, naive=naive)
+
+
+@unit
+def query_errors(case):
+    """Errors of the predicted query. [A.2]   q̂ - q,   σ - SG(|q̂ - q|)"""
+    return errors_of(case._replace(transition="query"), forms.query_errors)
+
+
+@unit
+def latent_errors(case):
+    """Error of the predicted latent. [A.2]   tanh(MLP_f(h, h_m, a)) - h'"""
+    return errors_of(case._replace(transition="latent"), forms.latent_errors)
 
 
 @unit
@@ -60,12 +101,16 @@ def fit(case):
     name = "rdf"[case.seed % 3]
     phi = part(models(case)[0], f"{name}.")
     width = {"r": 1, "d": case.O, "f": case.H}[name]
-    h, a, target = drawn(case, case.H, case.A, width)
+    h, a, target, h_m = drawn(case, case.H, case.A, width, case.H)
+    latent = name == "f" and case.transition == "latent"
+    h_m = h_m if latent and case.shortcut else h_m[..., :0]
     alpha = ALPHAS["rdf".index(name)]
 
     def text(x):
         params = nudged(x, name, b1=x["v"])
-        if name == "f":
+        if latent:
+            loss = losses.half_square(forms.latent_transition(params, h, h_m, a, 0.0) - target)
+        elif name == "f":
             mean, mae = model.predict(params, h, a)
             error = mean - target
             loss = losses.half_square(error)
@@ -80,9 +125,12 @@ def fit(case):
         return alpha * np.sum(loss)
 
     def hand(x, c):
-        nets, one = layers.networks(x, name, **case.forms), onp.ones(h.shape[:-1] + (1,))
-        inputs = (h, one) if name == "d" else (h, a, one)
-        loss, lambda_v, g = encoder.fit(name, nets, inputs, target, alpha, layers.Buffers())
+        nets, one = (
+            layers.networks(x, name, reward_units=case.reward_units),
+            onp.ones(h.shape[:-1] + (1,)),
+        )
+        inputs = (h, one) if name == "d" else (h, h_m, a, one)
+        loss, lambda_v, g = encoder.fit(name, nets, inputs, target, alpha, layers.Buffers(), latent)
         g |= {"v": lambda_v}
         return alpha * loss.sum(), {name: c * x for name, x in g.items()}
 

@@ -1,5 +1,7 @@
 """Latent, decoder, reward model, transition, policy, encoder. [Eq. 2, Eq. 3, §3.2]"""
 
+from types import SimpleNamespace
+
 import numpy as onp
 from draws import A_MAX
 
@@ -18,10 +20,12 @@ from equations.problem import (
     scalars,
     unit,
 )
+from lvgts_np.adjoint import forms as by_hand
 from lvgts_np.adjoint import layers
 from lvgts_np.adjoint import model as encoder
 from lvgts_np.paper import (
     attention,
+    forms,
     model,
 )
 
@@ -93,10 +97,19 @@ def decoder_and_reward(case):
     )
 
 
+def f_parts(case):
+    """Latent, memory argument, noise, ρ and action at which f is evaluated."""
+    names, H = ("h", "h_m", "xi", "rho", "a"), case.H
+    x = dict(zip(names, drawn(case, H, H, H, H, case.A), strict=True))
+    if case.transition == "latent" and not case.shortcut:
+        x["h_m"] = x["h_m"][..., :0]
+    return x
+
+
 @unit
 def predict(case):
     """Prediction of the next query, and its noise. [§3.2]   (q̂, σ) = MLP_f(h, a),   max(σ, 0.05)"""
-    phi = part(models(case)[0], "f.")
+    phi = part(models(case._replace(transition="query"))[0], "f.")
     h, a = drawn(case, case.H, case.A)
 
     def text(x):
@@ -115,24 +128,89 @@ def predict(case):
 
 @unit
 def transition(case):
-    """Latent transition f. [§3.2]   ĥ_{t+1} = tanh(q + MLP(q, ĥ_m) + ρ),  q = q̂ + max(σ, 0.05) ξ"""
-    phi = part(models(case)[0], "f.", "b.c.")
-    names, H = ("h", "h_m", "xi", "rho", "a"), case.H
-    x = dict(zip(names, drawn(case, H, H, H, H, case.A), strict=True))
+    """Transition of queries. [§3.2]   tanh(q + MLP(q, ĥ_m) + ρ),   q = q̂ + max(σ, 0.05) ξ"""
+    return one_step(case._replace(transition="query"), model.transition)
+
+
+@unit
+def latent_transition(case):
+    """Transition of latents. [§3.2, A.2]   tanh(MLP_f(ĥ, ĥ_m, a) + ξ)"""
+    return one_step(case._replace(transition="latent"), forms.latent_transition)
+
+
+PARTS = ("h", "h_m", "a", "xi", "rho")
+
+
+def one_step(case, f):
+    """A step of f and its restatement."""
+    phi, x = part(models(case)[0], "f.", "b.c."), f_parts(case)
+    if case.transition == "latent":
+        x["rho"] = x["rho"][..., :0]  # it has none
 
     def naive(n, x):
-        def f(p, h, h_m, xi, rho, a):
-            mean, mae = n.predict(p, h, a)
-            q = [m + n.scale(s) * e for m, s, e in zip(mean, mae, xi, strict=True)]
-            return n.latent(p, q, h_m, rho)
+        def restated(p, *each):
+            return n.step(p, case.transition, *each)
 
-        return scalars(n, f, part(x, "f.", "b.c."), *(x[name] for name in names))
+        return scalars(n, restated, part(x, "f.", "b.c."), *(x[name] for name in PARTS))
 
-    return Problem(
-        phi | x,
-        lambda x: model.transition(x, x["h"], x["h_m"], x["a"], x["xi"], x["rho"]),
-        naive=naive,
-    )
+    return Problem(phi | x, lambda x: f(x, *(x[name] for name in PARTS)), naive=naive)
+
+
+@unit
+def query_step(case):
+    """Step of a query by hand. [§3.2]   ĥ_{t+1}, and the derivative of q with respect to σ"""
+    return stepped(case._replace(transition="query"), by_hand.query_step, model.transition)
+
+
+@unit
+def latent_step(case):
+    """Step of a latent by hand. [§3.2, A.2]   ĥ_{t+1}"""
+    return stepped(case._replace(transition="latent"), by_hand.latent_step, forms.latent_transition)
+
+
+@unit
+def query_step_adjoint(case):
+    """Adjoint of a query's step. [§3.2]   λ_f = (λ_q, λ_q ∂q/∂σ)"""
+    adjoint = by_hand.query_step, by_hand.query_step_adjoint
+    return stepped(case._replace(transition="query"), *adjoint[:1], model.transition, adjoint[1])
+
+
+@unit
+def latent_step_adjoint(case):
+    """Adjoint of a latent's step. [§3.2, A.2]   λ_MLP = λ_ĥ (1 - ĥ²)"""
+    adjoint = by_hand.latent_step, by_hand.latent_step_adjoint
+    latent = case._replace(transition="latent")
+    return stepped(latent, *adjoint[:1], forms.latent_transition, adjoint[1])
+
+
+def stepped(case, step, f, adjoint=None):
+    """A step by hand, or the adjoints of its latent, action and memory argument."""
+    phi, x = part(models(case)[0], "f.", "b.c."), f_parts(case)
+    noise, H, lead = {"xi": x.pop("xi"), "rho": x.pop("rho")}, case.H, (case.S, 1, case.B)
+
+    def forward(x):
+        nets = layers.networks(phi, "f", "b.c")
+        inferred = SimpleNamespace(xi=[noise["xi"]], rho=[noise["rho"]])
+        widths = {"v_f": case.hidden, "v_c": case.hidden, "dq": H, "du": case.A}
+        trace = SimpleNamespace(**{name: onp.empty((*lead, F)) for name, F in widths.items()})
+        trace.x_r = ones(joined(x["h"], x["a"]))[:, None]
+        width = nets["f"].W1.shape[1] if case.transition == "latent" else 2 * H + 1
+        work, h_tp1 = onp.ones((case.S, case.B, width)), onp.empty((case.S, case.B, H))
+        work[..., H : H + x["h_m"].shape[-1]] = x["h_m"]
+        step(nets, trace, inferred, 0, work, onp.zeros((case.B, case.hidden)), h_tp1)
+        trace.x_pi = onp.stack((x["h"], h_tp1), axis=1)
+        trace.x_pi = onp.concatenate((trace.x_pi, onp.ones((case.S, 2, case.B, 1))), axis=-1)
+        return nets, trace, h_tp1
+
+    def hand(x, c):
+        nets, trace, h_tp1 = forward(x)
+        if adjoint is None:
+            return h_tp1, None
+        work = onp.empty_like(h_tp1), onp.empty((case.S, case.B, case.hidden))
+        lambda_h_a, lambda_h_m = adjoint(nets, trace, 0, c, *work)
+        return None, {"h": lambda_h_a[..., :H], "h_m": lambda_h_m, "a": lambda_h_a[..., H:]}
+
+    return Problem(x, lambda x: f(phi, *((x | noise)[name] for name in PARTS)), hand)
 
 
 @unit
@@ -186,6 +264,40 @@ def encode(case):
         lambda x: joined(*model.encode(x, o, a, **case.encoder)),
         naive=lambda n, x: scalars(n, lambda p, o, a: n.encode(p, o, a, **case.encoder), x, o, a),
     )
+
+
+def noise_of(case, noise):
+    """Noise that makes a step exact, and its restatement."""
+    case = case._replace(B=1)
+    phi, theta = models(case)
+    o, a, u, _ = episode(case)
+    h, w, q = model.encode(phi, o, a, **case.encoder)
+    seen = attention.read(w[1], attention.append(None, h[0]))
+    h_m = seen if case.shortcut else (0.0 * seen if case.transition == "query" else seen[..., :0])
+
+    def text(x):
+        return joined(*noise(phi, h[0], h_m, a[0], q[1], h[1], seen))
+
+    def naive(n, x):
+        def f(p, o, a, u):
+            _, _, xi, rho, _ = n.infer(p, p, o, a, u, case.encoder, *case.f)
+            return [xi[0], rho[0]]
+
+        return scalars(n, f, phi | theta, o, a, u)
+
+    return Problem({}, text, naive=naive)
+
+
+@unit
+def query_noise(case):
+    """Noise of a query. [Alg. 1, line 14]   ξ = (q - q̂) / max(σ, 0.05)"""
+    return noise_of(case._replace(transition="query"), forms.query_noise)
+
+
+@unit
+def latent_noise(case):
+    """Noise of a latent. [Alg. 1, line 14]   ξ = atanh h - MLP_f(h, h_m, a)"""
+    return noise_of(case._replace(transition="latent"), forms.latent_noise)
 
 
 def encode_by_hand(phi, o, a, case):

@@ -36,17 +36,17 @@ from lvgts_np.paper import (
 
 @unit
 def infer(case):
-    """Inferred noise. [Alg. 1, line 14]   ξ_t = (q_{t+1} - q̂) / max(σ, 0.05),  η = (u - μ) / σ"""
+    """Inferred noise. [Alg. 1, line 14]   ξ = (q - q̂) / max(σ, 0.05), or atanh h - MLP_f;  η"""
     phi, theta = models(case)
     o, a, u, _ = episode(case)
 
     def text(x):
-        found = imagine.infer(phi, theta, o, a, u, case.encoder, case.shortcut)
+        found = imagine.infer(phi, theta, o, a, u, case.encoder, *case.f)
         return joined(found.h_0, found.w, found.xi, found.rho, found.eta)
 
     def naive(n, x):
         def f(p, o, a, u):
-            h, *found = n.infer(p, p, o, a, u, case.encoder, case.lm_svg)
+            h, *found = n.infer(p, p, o, a, u, case.encoder, *case.f)
             return [h[0], *found]
 
         return scalars(n, f, phi | theta, o, a, u)
@@ -155,6 +155,14 @@ def attended(case):
     return Problem({}, lambda x: attention.read(w, memory.swapaxes(1, 2)), hand)
 
 
+def f_input(case, inferred, h, a, t):
+    """Input of f's network at step t of a replay."""
+    if case.transition == "query":
+        return joined(h[t], a[t])
+    h_m = attention.read(inferred.w[t + 1], onp.stack(h[: t + 1], axis=-2))
+    return joined(h[t], h_m if case.shortcut else h_m[..., :0], a[t])
+
+
 @unit
 def replay_forward(case):
     """Replay by hand, and the derivatives that it keeps for each step. [Alg. 1, lines 10-17]"""
@@ -162,7 +170,8 @@ def replay_forward(case):
     A, H = case.A, case.H
     if case.seed % 2:  # log σ of the policy, and a σ of f, lie on a bound: no slope there
         theta["pi.W2"][..., A:], theta["pi.b2"][..., A:] = 0.0, (-1.0, 1.0)[case.seed // 2 % 2]
-        phi["f.W2"][..., H], phi["f.b2"][..., H] = 0.0, 0.05
+        if case.transition == "query":
+            phi["f.W2"][..., H], phi["f.b2"][..., H] = 0.0, 0.05
 
     def presquash(h_t, eta_t, z):
         return model.act(nudged(theta, "pi", b2=z), h_t, eta_t, A_MAX)[1]
@@ -176,19 +185,20 @@ def replay_forward(case):
         for t, eta_t in enumerate(inferred.eta):
             u_of = partial(presquash, h[t], eta_t)
             du_dout.append(slope(u_of, z=onp.zeros(eta_t.shape[:-1] + (2 * A,)))["z"])
-        for t, xi_t in enumerate(inferred.xi):
+        for t, xi_t in enumerate(inferred.xi if case.transition == "query" else []):
             mae = model.predict(phi, h[t], a[t])[1]
             dq.append(slope(lambda s, xi_t=xi_t: model.noise_scale(s) * xi_t, s=mae)["s"])
         v_pi = [hidden(theta, "pi", h_t) for h_t in h]
-        v_f = [hidden(phi, "f", joined(h[t], a[t])) for t in range(case.T - 1)]
+        v_f = [hidden(phi, "f", f_input(case, inferred, h, a, t)) for t in range(case.T - 1)]
         return joined(h, a, du, du_dout, dq, v_pi, v_f)
 
     def hand(x, c):
         nets = layers.networks(phi | theta, *(n[:-3] for n in phi | theta if n.endswith(".W1")))
         reads = [policy.attended(w_t, case.T) for w_t in inferred.w] if case.shortcut else None
-        trace = policy.replay(nets, inferred, reads, A_MAX, layers.Buffers())
+        trace = policy.replay(nets, inferred, reads, A_MAX, case.transition, layers.Buffers())
         h_a = trace.x_pi[..., :-1], trace.x_r[..., case.H : -1]
-        kept = (*h_a, trace.du, trace.du_dout, trace.dq[:, :-1], trace.v_pi, trace.v_f[:, :-1])
+        dq = [trace.dq[:, :-1]] if case.transition == "query" else []
+        kept = (*h_a, trace.du, trace.du_dout, *dq, trace.v_pi, trace.v_f[:, :-1])
         return joined(*map(by_episode, kept)), None
 
     return Problem({}, text, hand)

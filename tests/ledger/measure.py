@@ -29,6 +29,8 @@ CASES = (  # every switch both ways, few memories and many
     Case(T=5, S=1, k=1, N=9, encoder_N=9, store="after", combine="add", seed=14),
     Case(T=8, k=3, N=4, encoder_N=4, scale=0.25, seed=15),
     Case(T=5, S=1, B=1, k=1, rule="sab", N=2, reward_units="relu", seed=16),
+    Case(T=7, A=2, k=2, N=3, transition="latent", scale=0.5, seed=17),
+    Case(T=6, k=2, N=3, transition="latent", lm_svg=True, combine="add", scale=0.5, seed=20),
 )
 
 
@@ -75,7 +77,7 @@ def switches(case):
     """Sizes and switches of a problem that choose a branch, as text."""
     algo = "LM-SVG" if case.lm_svg else "LVGTS"
     first = f"N = {case.N} from {case.count_from}"
-    words = case.rule, case.store, case.combine, case.reward_units, algo
+    words = case.rule, case.store, case.combine, case.transition, case.reward_units, algo
     return f"k = {case.k}, {first}, {', '.join(words)}"
 
 

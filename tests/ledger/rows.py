@@ -86,21 +86,24 @@ units: model_losses, fit
 
 A.2 trans | transition loss
 $ L_{trans} = \frac{1}{2} |\hat{q}_{t+1} - SG(q_{t+1})|^2
-text: paper.losses.model_losses # loss_transition
-hand: adjoint.model.fit
-units: model_losses, fit
+text: paper.losses.model_losses # loss_transition, paper.forms.query_errors,
+      paper.forms.latent_errors, paper.forms.form_of
+hand: adjoint.model.fit, adjoint.model.block_gradient # h_m =
+units: query_errors, latent_errors, model_losses, fit
 
 §3.1 | LM-SVG's transition
 $ \hat{h}_{t+1} = f(\hat{h}_t, 0, a_t)
-text: paper.attention.read_nothing
-hand: adjoint.policy.imagine # if attends
+text: paper.attention.read_nothing, paper.forms.no_argument
+hand: adjoint.policy.imagine # if rollout.shortcut
 units: transition_read, replay
 
 §3.2 | LVGTS's transition
 $ \hat{h}_{t+1} = f(\hat{h}_t, \hat{h}_m^{t+1}, a_t)
-text: paper.model.transition, paper.model.noise_scale
-hand: adjoint.policy.replay # line 17
-units: min_noise_scale, clip, predict, transition, replay_forward
+text: paper.model.transition, paper.model.noise_scale, paper.forms.latent_transition
+hand: adjoint.forms.query_step, adjoint.forms.latent_step, adjoint.forms.form_of,
+      adjoint.layers.of_latents
+units: min_noise_scale, clip, predict, transition, latent_transition, query_step, latent_step,
+      replay_forward
 
 §4.1 phases | phases
 $ remember\ t < t_1,\quad recall\ t > t_2
@@ -147,7 +150,7 @@ units: memory, replay, replay_forward, replay_adjoint
 Alg. 1 l. 12 | return
 $ G \leftarrow 0
 text: paper.imagine.replay # line 12
-hand: adjoint.policy.return_and_grad # r_hat.sum
+hand: adjoint.policy.return_and_grad # G =
 units: imagined_return, return_and_grad
 
 Alg. 1 l. 13 | steps
@@ -158,8 +161,8 @@ units: replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 14 | inferred noise
 $ \mathrm{infer}\ \xi, w_t
-text: paper.imagine.infer
-units: infer
+text: paper.imagine.infer, paper.forms.query_noise, paper.forms.latent_noise
+units: query_noise, latent_noise, infer
 
 Alg. 1 l. 15 | memory read: the temporal shortcut
 $ h_m \leftarrow \sum_i w_t[i] M[i]
@@ -177,8 +180,10 @@ units: squash, log_std, policy, act, reward_slopes, replay, replay_forward, repl
 Alg. 1 l. 17 | transition
 $ \hat{h}_{t+1} \leftarrow f(\hat{h}_t, h_m, \hat{a}_t, \xi)
 text: paper.imagine.replay # line 17
-hand: adjoint.policy.replay # line 17, adjoint.policy.replay_adjoint # MLP_f
-units: transition, replay, replay_forward, replay_adjoint
+hand: adjoint.policy.replay # line 17, adjoint.forms.query_step_adjoint,
+      adjoint.forms.latent_step_adjoint
+units: transition, latent_transition, query_step_adjoint, latent_step_adjoint, replay,
+      replay_forward, replay_adjoint
 
 Alg. 1 l. 18 | return
 $ G \leftarrow G + \gamma^t \hat{r}_t

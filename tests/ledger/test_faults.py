@@ -7,12 +7,14 @@ from planted import plant
 
 from ledger.measure import CASES, measure
 from ledger.uses import faults
+from lvgts_np.adjoint import forms as by_hand
 from lvgts_np.adjoint import layers, policy
 from lvgts_np.adjoint import model as encoder
 from lvgts_np.paper import (
     attention,
     autodiff,
     credit,
+    forms,
     gradients,
     imagine,
     losses,
@@ -37,7 +39,7 @@ MORE = [
     (model.policy, "clip(out[..., A:], *LOG_STD)", "out[..., A:]"),
     (losses.total_loss, "alpha * loss", "loss"),
     (imagine.infer, "/ std", "* std"),
-    (imagine.transition_read, "read if shortcut else read_nothing", "read"),
+    (imagine.transition_read, "read if shortcut else form.read_nothing", "read"),
     (credit.phase_cotangents, "<= t2", "< t2"),
     (credit.credit_matrix, "onp.eye(", "onp.tri("),
     (gradients.return_and_grad, "np.sum(G), G", "-np.sum(G), G"),
@@ -51,7 +53,9 @@ MORE = [
     (encoder.block_gradient, "alphas[1]", "alphas[0]"),
     (policy.imagine, "np.ones_like(r_hat)", "r_hat"),
     (policy.return_and_grad, "dr /= B", "pass"),
-    (policy.replay_adjoint, "= lambda_q  # q", "= lambda_z  # q"),
+    (by_hand.query_step_adjoint, "(lambda_q, lambda_mae)", "(lambda_z, lambda_mae)"),
+    (forms.query_errors, "- flatten_time(q[1:])", "- flatten_time(q[:-1])"),
+    (forms.no_argument, ":0]", ":1]"),
 ]
 # fmt: on
 BUGS = [bug[:3] for bug in (*test_planted_bugs.BUGS, *test_adjoint.BUGS)] + MORE

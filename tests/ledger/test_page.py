@@ -137,7 +137,7 @@ def test_a_planted_bug_turns_its_row_and_names_the_function(monkeypatch, measure
     assert "by hand , in: adjoint.layers.mlp_adjoint" in words(at).replace("hand,", "hand ,")
     assert f'href="#{anchor("adjoint.layers.mlp_adjoint")}"' in at
     assert "mlp_adjoint dL/d" in words(at)
-    assert "layers.py:46 suspect" in words(whole(turned, "adjoint.layers.mlp_adjoint"))
+    assert "layers.py:56 suspect" in words(whole(turned, "adjoint.layers.mlp_adjoint"))
     assert "Alg. 2 l. 7 latent not judged" in words(section(turned, "Alg. 2 l. 7"))
     assert "Alg. 2 l. 4 threshold right" in words(section(turned, "Alg. 2 l. 4"))
     assert "adjoint.layers.mlp_adjoint" in turned.partition("<nav")[0]

@@ -115,7 +115,7 @@ def test_a_gradient_that_lost_an_axis_is_an_error_though_it_would_broadcast(lose
 def check_vjp(case):
     """Each row of the Jacobian, by vjp, against each column, by the complex step."""
     rng = case.rng
-    phi, _ = random_model(case._replace(S=1), rng)
+    phi, _ = random_model(case._replace(S=1, transition="query"), rng)
     x = {"h": rng.standard_normal((1, 1, case.H)), "a": rng.standard_normal((1, 1, case.A))}
     f = lambda h, a: model.predict(phi, h, a)[0]  # noqa: E731
     _, backward = vjp(lambda h_a: f(*h_a), list(x.values()))

@@ -40,7 +40,7 @@ def recall_to_remember(phi, theta, inferred, rollout):
 def check_myopic(case):
     phi, theta = random_model(case, case.rng)
     o, a, u, _ = random_episode(case, case.rng)
-    inferred = imagine.infer(phi, theta, o, a, u, case.encoder, case.shortcut)
+    inferred = imagine.infer(phi, theta, o, a, u, case.encoder, *case.f)
     assert onp.all(recall_to_remember(phi, theta, inferred, case.rollout) == 0.0)
     back = looking_at(inferred, 1)
     assert onp.all(recall_to_remember(phi, theta, back, case.rollout) == 0.0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracles import assert_gradient, difference, largest, well_conditioned
 
 from lvgts_np.check.oracles import detached_by, frozen, moved
-from lvgts_np.paper import imagine, model
+from lvgts_np.paper import forms, imagine, model
 from lvgts_np.paper.autodiff import value_and_grad
 
 
@@ -34,7 +34,7 @@ def check_replay_is_exact(case, trained):
         for params in (phi, theta):
             step = {name: rng.standard_normal(x.shape) for name, x in params.items()}
             params.update(moved(params, step, 0.1 * case.scale))
-    inferred = imagine.infer(phi, theta, o, a, u, case.encoder, case.shortcut)
+    inferred = imagine.infer(phi, theta, o, a, u, case.encoder, *case.f)
     pi = imagine.policy_replay(theta, inferred, A_MAX)
     r_hat, h_hat, a_hat = imagine.replay(phi, pi, inferred, **case.rollout)
     h, _, _ = model.encode(phi, o, a, **case.encoder)
@@ -55,13 +55,11 @@ def check_infer(case):
     rng = case.rng
     phi, theta = random_model(case, rng)
     o, a, u, _ = random_episode(case, rng)
-    inferred = well_conditioned(
-        lambda: imagine.infer(phi, theta, o, a, u, case.encoder, case.shortcut)
-    )
+    inferred = well_conditioned(lambda: imagine.infer(phi, theta, o, a, u, case.encoder, *case.f))
     for s, b in onp.ndindex(case.S, case.B):
         episode = (x[:, s, b].tolist() for x in (o, a, u))
         p, pi = naive.seed_of(phi, s), naive.seed_of(theta, s)
-        h, *noise = naive.infer(p, pi, *episode, case.encoder, case.lm_svg)
+        h, *noise = naive.infer(p, pi, *episode, case.encoder, *case.f)
         onp.testing.assert_allclose(inferred.h_0[s, b], h[0], atol=1e-12)
         for mine, theirs in zip(inferred[1:], noise, strict=True):
             for x, y in zip(mine, theirs, strict=True):
@@ -71,6 +69,24 @@ def check_infer(case):
 @given(cases())
 def test_the_inferred_noise_is_line_14_in_scalars(case):
     check_infer(case)
+
+
+def check_latent_at_its_bound(dtype=onp.float64):
+    """A latent that is rounded to 1 is replayed as what lies next to it."""
+    one, form = onp.ones((1, 1, 1), dtype), forms.form_of("latent")
+    phi = {"f.W1": one[:, :0], "f.b1": one, "f.W2": one, "f.b2": 0 * one}
+    nothing = one[..., :0]
+    xi, rho = form.noise(phi, nothing, nothing, nothing, None, one, None)
+    assert xi.dtype == rho.dtype == dtype
+    assert onp.isfinite(xi).all()
+    assert not rho.any()
+    h = form.step(phi, nothing, nothing, nothing, xi, rho)
+    onp.testing.assert_allclose(h, one, rtol=2 * onp.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", [onp.float32, onp.float64])
+def test_a_latent_at_its_bound_has_finite_noise(dtype):
+    check_latent_at_its_bound(dtype)
 
 
 def scalar_replay(phi, theta, inferred, case, s, b):
@@ -164,7 +180,7 @@ def test_no_gradient_reaches_the_models_through_what_was_inferred(case):
     o, a, u, _ = random_episode(case, rng)
 
     def noise(params):
-        inferred = imagine.infer(params, params, o, a, u, case.encoder, case.shortcut)
+        inferred = imagine.infer(params, params, o, a, u, case.encoder, *case.f)
         arrays = [inferred.h_0, *(x_t for x in inferred[1:] for x_t in x)]
         return sum(np.sum(x) for x in arrays) + np.sum(params["r.b2"])
 
@@ -173,7 +189,7 @@ def test_no_gradient_reaches_the_models_through_what_was_inferred(case):
     assert onp.all(gradient.pop("r.b2") == 1.0)
     assert all(onp.all(g == 0.0) for g in gradient.values())
     for x in imagine.infer(
-        moved(phi, phi, 1e-3j), moved(theta, theta, 1e-3j), o, a, u, case.encoder, case.shortcut
+        moved(phi, phi, 1e-3j), moved(theta, theta, 1e-3j), o, a, u, case.encoder, *case.f
     ):
         assert all(onp.isrealobj(x_t) for x_t in x)
 
@@ -198,14 +214,14 @@ def test_the_policy_objective_leaves_the_models_alone():
 @given(cases(scale=st.sampled_from([0.25, 1.0])))
 def test_where_nothing_depends_on_the_memory_both_algorithms_are_one(case):
     rng = case.rng
-    phi, theta, _ = random_replay(case._replace(combine="mlp"), rng)
+    phi, theta, _ = random_replay(case._replace(combine="mlp", transition="query"), rng)
     o, a, u, _ = random_episode(case, rng)
     phi["b.c.W1"][:, case.H :] = 0.0
     results = []
     for shortcut in (False, True):
-        inferred = imagine.infer(phi, theta, o, a, u, case.encoder, shortcut)
+        inferred = imagine.infer(phi, theta, o, a, u, case.encoder, shortcut, "query")
         assert all(onp.all(rho_t == 0.0) for rho_t in inferred.rho)
-        G = objective(phi, inferred, case, shortcut=shortcut)
+        G = objective(phi, inferred, case, shortcut=shortcut, transition="query")
         results.append(value_and_grad(lambda theta, G=G: np.sum(G(theta)))(theta))
     (value, gradient), (other, other_gradient) = results
     onp.testing.assert_allclose(value, other, rtol=1e-12, atol=1e-12)

@@ -16,8 +16,8 @@ from lvgts_np.paper.constants import COMBINES
 
 
 def inputs(case, rng):
-    """Random parameters, and the arguments of every map, in one dict."""
-    phi, theta = random_model(case, rng)
+    """Random parameters, and the arguments of every map, in one dict; f is that of queries."""
+    phi, theta = random_model(case._replace(transition="query"), rng)
     lead = (case.S, case.B)
     last = dict.fromkeys(("h_t", "h_m", "xi_t", "rho_t"), case.H)
     last |= {"a_t": case.A, "eta_t": case.A, "oa_t": case.O + case.A}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvgts_np.check.strategies import seeds
-from lvgts_np.paper import credit, imagine, model, value_gradients
+from lvgts_np.paper import credit, forms, imagine, model, value_gradients
 from lvgts_np.paper.autodiff import value_and_grad
 from lvgts_np.paper.value_gradients import Local
 
@@ -77,22 +77,22 @@ def test_a_longer_horizon_is_another_operator():
     assert onp.array_equal(gradients[4], gradients[6])
 
 
-def replayed_locals(phi, theta, inferred):
+def replayed_locals(phi, theta, inferred, case):
     """Local derivatives along LM-SVG's replay of one seed and one episode (S = B = 1)."""
-    rollout = {"N": 99, "shortcut": False, "store": "before"}
+    rollout, form = case.rollout | {"N": 99, "shortcut": False}, forms.form_of(case.transition)
     pi = imagine.policy_replay(theta, inferred, A_MAX)
     _, h_hat, a_hat = imagine.replay(phi, pi, inferred, **rollout)
     local = []
     for t, (h, a) in enumerate(zip(h_hat, a_hat, strict=True)):
-        h, a, zero = h[0, 0], a[0, 0], onp.zeros((1, 1, h.shape[-1]))
+        h, a, zero = h[0, 0], a[0, 0], form.read_nothing(None, h[..., None, :])
         last = min(t, len(a_hat) - 2)  # no state follows the last step
         noise = inferred.xi[last], inferred.rho[last]
 
         def r(s, a):
-            return model.reward(phi, s[None, None], a[None, None])[0, 0, 0]
+            return model.reward(phi, s[None, None], a[None, None], case.reward_units)[0, 0, 0]
 
         def f(s, a, zero=zero, noise=noise):
-            return model.transition(phi, s[None, None], zero, a[None, None], *noise)[0, 0]
+            return form.step(phi, s[None, None], zero, a[None, None], *noise)[0, 0]
 
         local.append(
             Local(
@@ -106,9 +106,9 @@ def replayed_locals(phi, theta, inferred):
     return local
 
 
-def credit_by_rule(local, i, N, transitions):
+def credit_by_rule(local, i, N, transitions, first=0):
     """∂G/∂a_i by A.1's recursion where the step behind i sees transitions(i+1) of them."""
-    if i + 1 == len(local) or (i + 1) % N == 0:
+    if i + 1 == len(local) or (first + i + 1) % N == 0:
         return local[i].dr_da
     dV = value_gradients.truncated_value_gradient(local, i + 1, transitions(i + 1))
     return local[i].dr_da + local[i].ds_da.T @ dV
@@ -118,10 +118,11 @@ def credit_by_rule(local, i, N, transitions):
 def test_algorithm_1_sees_only_the_transitions_left_in_the_block(case):
     phi, theta, inferred = random_replay(case, case.rng)
     C = credit.credit(phi, theta, inferred, A_MAX, case.rollout, onp.ones((1, case.T)))[0]
-    local = replayed_locals(phi, theta, inferred)
+    local = replayed_locals(phi, theta, inferred, case)
     size = onp.max(onp.abs(C))
     for i in range(case.T):
-        expected = credit_by_rule(local, i, case.N, lambda t: case.N - 1 - t % case.N)
+        left = lambda t: case.N - 1 - (t + case.count_from) % case.N  # noqa: E731
+        expected = credit_by_rule(local, i, case.N, left, case.count_from)
         onp.testing.assert_allclose(C[i, 0, 0], expected, rtol=0, atol=1e-11 * size)
 
 
@@ -129,7 +130,7 @@ def test_no_sliding_window_is_algorithm_1():
     case = Case(S=1, B=1, T=7, N=3, lm_svg=True, seed=4)
     phi, theta, inferred = random_replay(case, case.rng)
     C = credit.credit(phi, theta, inferred, A_MAX, case.rollout, onp.ones((1, case.T)))[0]
-    local = replayed_locals(phi, theta, inferred)
+    local = replayed_locals(phi, theta, inferred, case)
     for n in range(case.T):
         window = [credit_by_rule(local, i, case.T, lambda t, n=n: n) for i in range(case.T)]
         assert onp.max(onp.abs(C[:, 0, 0] - onp.stack(window))) > 1e-3

@@ -11,7 +11,7 @@ import pytest
 
 from lvgts_np import adjoint
 from lvgts_np.paper import gradients, imagine, losses
-from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES, TRANSITIONS
 from lvgts_np.training.backends import BACKENDS, ParityError, check_parity, flat, problem
 from lvgts_np.training.config import ALGOS, SMOKE, TASKS, preset
 from lvgts_np.training.trainer import Trainer, make_task
@@ -29,11 +29,12 @@ def test_the_backends_agree(task, algo):
     check(task, algo=algo)
 
 
-NAMES = "combine", "topk_rule", "store", "reward_units", "count_from"
+NAMES = "combine", "topk_rule", "store", "reward_units", "count_from", "transition", "algo"
 
 
 @pytest.mark.parametrize(
-    "switches", list(product(COMBINES, TOPK_RULES, STORES, REWARD_UNITS, (0, 1)))
+    "switches",
+    list(product(COMBINES, TOPK_RULES, STORES, REWARD_UNITS, (0, 1), TRANSITIONS, ALGOS)),
 )
 def test_they_agree_whatever_the_switches(switches):
     check(**dict(zip(NAMES, switches, strict=True)))
@@ -97,7 +98,7 @@ def test_the_check_draws_nothing_from_the_streams_of_a_run():
 
 
 PLANTED = [
-    (losses, "    h, _, q = encode(phi, o, a, **encoder)\n", "    raise RuntimeError('planted')\n"),
+    (losses, "    h, w, q = encode(phi, o, a, **encoder)\n", "    raise RuntimeError('planted')\n"),
     (
         imagine,
         "    return np.sum(G, axis=(-2, -1)) / G.shape[-2]\n",

@@ -30,7 +30,7 @@ def everything(phi, theta, episode, case):
         x, state = optim.adam_step(x, clipped, state, 0.01)
     phi = optim.unflatten(x, phi)
     out |= prefixed("stepped", phi)
-    inferred = imagine.infer(phi, theta, o, a, u, case.encoder, case.shortcut)
+    inferred = imagine.infer(phi, theta, o, a, u, case.encoder, *case.f)
     pi = imagine.policy_replay(theta, inferred, A_MAX)
     replay = imagine.replay(phi, pi, inferred, **case.rollout)
     for name, x in zip(("r", "h", "a"), replay, strict=True):

@@ -48,6 +48,7 @@ CONFIGS = {
         **{"init_actions": 0.7, "init_recurrence": 1.1, "policy_lr": 0.02},
         **{"gamma": 0.9, "reward_units": "relu"},
     ),
+    "latent": preset("dummy_amt", **{**SMOKE, **SMALL, "algo": "lm_svg", "transition": "latent"}),
 }
 
 
@@ -63,7 +64,8 @@ class Restated:
             (self.task.O, self.task.A, c.H, c.hidden),
             (c.init_actions, c.init_recurrence),
         )
-        self.phi = init_model(self.rng["weights"], *sizes, c.combine, *scales)
+        f = c.transition, c.algo == "lvgts"
+        self.phi = init_model(self.rng["weights"], *sizes, c.combine, *scales, *f)
         self.theta = init_policy(self.rng["weights"], c.H, self.task.A, c.hidden)
         self.of_phi, self.of_theta = [], []  # gradients, clipped, as flat lists
 
@@ -108,9 +110,10 @@ class Restated:
     def improve_policy(self, episodes, u, lr):
         """Adam goes down, and so down -G."""
         c, shortcut = self.c, self.c.algo == "lvgts"
-        inferred = infer(self.phi, self.theta, episodes.o, episodes.a, u, self.encoder, shortcut)
-        rollout = {"N": c.N, "shortcut": shortcut, "store": c.store, "count_from": c.count_from}
-        rollout |= self.forms
+        inferred = infer(
+            self.phi, self.theta, episodes.o, episodes.a, u, self.encoder, shortcut, c.transition
+        )
+        rollout = {"N": c.N, "store": c.store, "count_from": c.count_from} | self.forms
 
         def minus_G(theta):
             return -np.sum(imagined_return(self.phi, theta, inferred, c.a_max, rollout, c.gamma))
@@ -120,7 +123,8 @@ class Restated:
 
     @property
     def forms(self):
-        return {"reward_units": self.c.reward_units}
+        own = {"shortcut": self.c.algo == "lvgts", "transition": self.c.transition}
+        return own | {"reward_units": self.c.reward_units}
 
     @property
     def encoder(self):

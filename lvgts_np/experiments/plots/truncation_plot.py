@@ -35,6 +35,8 @@ def plot_truncation(table):
             ax.axhline(0.0, color="0.7", lw=0.8)
             for kind, (color, words) in KINDS.items():
                 for shortcut, (dashes, word) in SHORTCUT.items():
+                    if shortcut not in table["shortcut"]:
+                        continue
                     here = (table["episodes"] == moment) & (table["kind"] == kind)
                     here &= (table["shortcut"] == shortcut) & (table["actions"] == actions)
                     look = {"color": color, "ls": dashes}

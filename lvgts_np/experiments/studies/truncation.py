@@ -19,8 +19,9 @@ from lvgts_np.experiments.run_directory import OutputError, check_writable
 from lvgts_np.experiments.runs import progress
 from lvgts_np.paper.attention import append
 from lvgts_np.paper.autodiff import detach
+from lvgts_np.paper.forms import form_of
 from lvgts_np.paper.imagine import infer, policy_replay, replay, transition_read
-from lvgts_np.paper.model import reward, transition
+from lvgts_np.paper.model import reward
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.files import read_table, write_table
@@ -84,7 +85,7 @@ def discount(n):
     return {"N": 1, "cut": lambda h: gamma * h + (1.0 - gamma) * detach(h)}
 
 
-def sliding(phi, pi, inferred, n, shortcut, reward_units):
+def sliding(phi, pi, inferred, n, rollout):
     """Predicted rewards of the replay, each seen over the last n transitions alone. [A.1, Eq. 6]
 
     ĥ^m_{t+1} = f(ĥ^{m-1}_t, h_m, π(ĥ^{m-1}_t)),   ĥ^0_t = Detach(ĥ_t),   r̂_t = r(ĥ^n_t, π(ĥ^n_t))
@@ -93,13 +94,14 @@ def sliding(phi, pi, inferred, n, shortcut, reward_units):
     """
     window = [inferred.h_0] * (n + 1)  # ĥ^m_t, m = 0..n
     memory, r_hat, T = append(None, inferred.h_0), [], len(inferred.eta)
+    f, units = form_of(rollout["transition"]), rollout["reward_units"]
     for t in range(T):
-        r_hat.append(reward(phi, window[n], pi(window[n], t), reward_units))
+        r_hat.append(reward(phi, window[n], pi(window[n], t), units))
         if t + 1 == T:
             return r_hat
-        h_m = transition_read(shortcut)(inferred.w[t + 1], memory)
+        h_m = transition_read(rollout["shortcut"], f)(inferred.w[t + 1], memory)
         noise = inferred.xi[t], inferred.rho[t]
-        later = [transition(phi, h, h_m, pi(h, t), *noise) for h in window[:n]]
+        later = [f.step(phi, h, h_m, pi(h, t), *noise) for h in window[:n]]
         window = [detach(later[0]), *later]
         memory = append(memory, window[n])
 
@@ -117,7 +119,7 @@ def model_gradient(theta, phi, inferred, task, kind, n, rollout):
             return replays[t](h_t, t)
 
         if kind == "sliding":
-            r_hat = sliding(phi, pi, inferred, n, rollout["shortcut"], rollout["reward_units"])
+            r_hat = sliding(phi, pi, inferred, n, rollout)
         else:
             how = {"N": n} if kind == "block" else discount(n)
             r_hat, _, _ = replay(phi, pi, inferred, **rollout | how)
@@ -154,8 +156,9 @@ def audit(trainer, ns):
         if batch >= batches:
             continue
         episodes, u = collect(task, agent, noise, eta)
-        for shortcut in (True, False):
-            inferred = infer(phi, theta, episodes.o, episodes.a, u, c.encoder, shortcut)
+        for shortcut in c.shortcuts:
+            data = episodes.o, episodes.a, u
+            inferred = infer(phi, theta, *data, c.encoder, shortcut, c.transition)
             for kind, n in [(kind, n) for kind in KINDS for n in ns]:
                 rollout = c.rollout | {"shortcut": shortcut}
                 g = model_gradient(theta, phi, inferred, task, kind, n, rollout)

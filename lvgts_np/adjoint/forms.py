@@ -1,0 +1,57 @@
+"""The two forms of the transition f, forward and backward; see `paper.forms`. [§3, A.2]"""
+
+import numpy as np
+
+from lvgts_np.adjoint.layers import latent, latent_adjoint, mlp, mlp_adjoint, of_latents
+from lvgts_np.paper.constants import MIN_NOISE_SCALE
+
+
+def form_of(transition):
+    """Step of f and its adjoint: ĥ_{t+1} (out); λ of (ĥ_t, â_t) and of h_m. [§3.2] (M9)"""
+    if of_latents(transition):
+        return latent_step, latent_step_adjoint
+    return query_step, query_step_adjoint
+
+
+def query_step(nets, trace, inferred, t, x, zeros, h_tp1):
+    """ĥ_{t+1} = tanh(q + MLP(q, h_m) + ρ_t),   q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
+
+    x (S, B, 2H+1) holds h_m behind H places, and a 1 at its end. [Alg. 1, line 17]
+    """
+    H, xi_t = h_tp1.shape[-1], inferred.xi[t]
+    out = mlp(nets["f"], trace.x_r[:, t], trace.v_f[:, t], zeros)
+    np.multiply(xi_t, out[..., H:] > MIN_NOISE_SCALE, out=trace.dq[:, t])
+    noise = np.maximum(out[..., H:], MIN_NOISE_SCALE) * xi_t
+    np.add(out[..., :H], noise, out=x[..., :H])
+    latent(nets.get("b.c"), x, trace.v_c[:, t], zeros, h_tp1, inferred.rho[t])
+
+
+def query_step_adjoint(nets, trace, t, lambda_h, lambda_z, lambda_v_c):
+    """λ_f = (λ_q, λ_q ∂q/∂σ);   lambda_z and lambda_v_c are for work. [Alg. 1, line 17]"""
+    net, h_tp1 = nets.get("b.c"), trace.x_pi[:, t + 1, :, :-1]
+    lambda_q, lambda_h_m = latent_adjoint(  # ĥ_{t+1} = tanh(q + MLP(q, h_m) + ρ_t)
+        net, h_tp1, trace.v_c[:, t], lambda_h, lambda_z, lambda_v_c
+    )
+    lambda_mae = lambda_q * trace.dq[:, t]  # q = q̂_{t+1} + max(σ_{t+1}, 0.05) ξ_t
+    lambda_f = np.concatenate((lambda_q, lambda_mae), axis=-1)
+    lambda_v = mlp_adjoint(nets["f"], trace.v_f[:, t], lambda_f)  # (q̂, σ) = MLP_f(ĥ_t, â_t)
+    return np.matmul(lambda_v, nets["f"].W1[:, :-1].mT), lambda_h_m
+
+
+def latent_step(nets, trace, inferred, t, x, zeros, h_tp1):
+    """ĥ_{t+1} = tanh(MLP_f(ĥ_t, h_m, â_t) + ξ_t);   x is (., h_m, ., 1). [Alg. 1, line 17]"""
+    H, A = h_tp1.shape[-1], trace.du.shape[-1]
+    x[..., :H], x[..., -A - 1 : -1] = trace.x_r[:, t, :, :H], trace.x_r[:, t, :, H:-1]
+    mlp(nets["f"], x, trace.v_f[:, t], zeros, h_tp1)
+    h_tp1 += inferred.xi[t]
+    np.tanh(h_tp1, out=h_tp1)
+
+
+def latent_step_adjoint(nets, trace, t, lambda_h, lambda_z, lambda_v_c):
+    """λ_MLP = λ_z = λ_ĥ_{t+1} (1 - ĥ²_{t+1})"""
+    H, A = lambda_h.shape[-1], trace.du.shape[-1]
+    latent_adjoint(None, trace.x_pi[:, t + 1, :, :-1], None, lambda_h, lambda_z, None)  # tanh
+    lambda_v = mlp_adjoint(nets["f"], trace.v_f[:, t], lambda_z)  # MLP_f(ĥ_t, h_m, â_t) + ξ_t
+    lambda_x = np.matmul(lambda_v, nets["f"].W1[:, :-1].mT)
+    lambda_h_a = np.concatenate((lambda_x[..., :H], lambda_x[..., -A:]), axis=-1)
+    return lambda_h_a, lambda_x[..., H:-A]
