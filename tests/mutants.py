@@ -39,7 +39,8 @@ OTHER = {  # token -> what it becomes, one mutant each
     "max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum", "sum": "mean",
     "tanh": "sin", "sqrt": "abs", "break": "pass", "multiply": "add", "add": "subtract",
     '"paper"': '"sab"', '"sab"': '"paper"', '"before"': '"after"', '"after"': '"before"',
-    '"mlp"': '"add"', '"add"': '"mlp"',
+    '"mlp"': '"add"', '"add"': '"mlp"', '"query"': '"latent"', '"latent"': '"query"',
+    '"huberized"': '"relu"', '"relu"': '"huberized"',
 }
 # fmt: on
 

@@ -36,6 +36,7 @@ def topk_weights(s, k, rule="paper"):
     largest = pick(value, order[..., :1])
     tied = (value == largest) & (largest <= value_of(threshold))
     excess = (s - threshold) * survives + tied
+    # DEVIATION: Algorithm 2 returns the excess, Algorithm 1 sums with it; both normalised. (M16)
     return excess / np.sum(excess, axis=-1, keepdims=True)
 
 
@@ -53,6 +54,7 @@ def scores(q, W, memory):
     q (S, B, H), W (S, H, H) acting as key = h Wᵀ, memory (S, B, M, H); returns (S, B, M).
     """
     # DEVIATION: Algorithm 2 attends raw inputs; Eq. 3 attends latents, and so do we. (M1)
+    # DEVIATION: nor has it a √H. (M17)
     key_query = np.matmul(q, W) / float(onp.sqrt(q.shape[-1]))
     return np.matmul(memory, key_query[..., None])[..., 0]  # (S, B, M)
 

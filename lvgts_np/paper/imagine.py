@@ -88,6 +88,7 @@ def replay(
         r_hat.append(reward(phi, carry, a_hat[t], reward_units))  # lines 16, 18
         if t + 1 == T:
             break
+        # DEVIATION: §3.2 attends anew, to ĥ; the weights are constants, as in Algorithm 1. (M15)
         h_m = transition_read(shortcut, f)(inferred.w[t + 1], memory)  # line 15
         xi_t, rho_t = inferred.xi[t], inferred.rho[t]
         h_hat.append(f.step(phi, carry, h_m, a_hat[t], xi_t, rho_t))  # line 17

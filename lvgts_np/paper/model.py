@@ -23,6 +23,7 @@ def encode_step(phi, oa_t, h_tm1, memory, k, rule):
     oa_t = (o_t, a_{t-1}) is (S, B, O+A), h_tm1 (S, B, H), memory (S, B, t, H) or None at t = 0;
     k and rule as in `topk_weights`. Returns h_t (S, B, H), w_t (S, B, t) and q_t (S, B, H).
     """
+    # DEVIATION: Algorithm 2 gives MLP_ψ no h_{t-1}, which Eq. 3 gives b. (M17)
     q_t = mlp(phi, "b.q", np.concatenate((oa_t, h_tm1), axis=-1))
     # DEVIATION: Algorithm 2 lets i run to t; no latent is attended to before it exists. (M6)
     if memory is None:
@@ -125,6 +126,7 @@ def reward(phi, h_t, a_t, units="huberized"):
     """
     if units not in ("huberized", "relu"):
         raise ValueError(f"unknown reward_units {units!r}")
+    # DEVIATION: Algorithm 1's r and d are distributions; here they are means. (M19)
     # UNSPECIFIED: r's activation. The policy follows r's slope, and a ReLU's is a staircase. (M12)
     activation = huberized_relu if units == "huberized" else relu
     return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), activation)

@@ -81,6 +81,7 @@ class Trainer:
     @isolated()
     def iterate(self):
         """One pass of the outer loop; non-finite seeds are frozen. [Alg. 1, lines 2-24]"""
+        # DEVIATION: Algorithm 1 has one episode and one step of the model an iteration. (M18)
         episodes, u = self.timed("collect", self._collect)  # lines 2-8
         for _ in range(self.config.model_steps):
             self.timed("model", self._fit_model)  # line 9

@@ -143,13 +143,14 @@ def forward(params, name, x, case):
 def mlp(case):
     """Multilayer perceptron. [Alg. 2, MLP_ψ]   y = relu(x W1 + b1) W2 + b2"""
     name, params, x, activation = network(case)
+    huberized = activation is nets.huberized_relu
     return Problem(
         {**params, "x": x},
         lambda x: nets.mlp(x, name, x["x"], activation),
         lambda x, c: (forward(x, name, x["x"], case)[3], None),
         lambda n, x: scalars(
             n,
-            lambda p, x: n.mlp(p, name, x, getattr(n, activation.__name__)),
+            lambda p, x: n.mlp(p, name, x, n.huberized_relu if huberized else n.relu),
             part(x, f"{name}."),
             x["x"],
         ),

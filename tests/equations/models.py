@@ -18,6 +18,7 @@ from equations.problem import (
     ones,
     part,
     scalars,
+    slope,
     unit,
 )
 from lvgts_np.adjoint import forms as by_hand
@@ -186,6 +187,7 @@ def latent_step_adjoint(case):
 def stepped(case, step, f, adjoint=None):
     """A step by hand, or the adjoints of its latent, action and memory argument."""
     phi, x = part(models(case)[0], "f.", "b.c."), f_parts(case)
+    queries = case.transition == "query"
     noise, H, lead = {"xi": x.pop("xi"), "rho": x.pop("rho")}, case.H, (case.S, 1, case.B)
 
     def forward(x):
@@ -202,15 +204,22 @@ def stepped(case, step, f, adjoint=None):
         trace.x_pi = onp.concatenate((trace.x_pi, onp.ones((case.S, 2, case.B, 1))), axis=-1)
         return nets, trace, h_tp1
 
-    def hand(x, c):
-        nets, trace, h_tp1 = forward(x)
+    def hand(moved, c):
+        nets, trace, h_tp1 = forward(x | moved)
         if adjoint is None:
-            return h_tp1, None
+            return joined(h_tp1, trace.dq[:, 0]) if queries else h_tp1, None
         work = onp.empty_like(h_tp1), onp.empty((case.S, case.B, case.hidden))
         lambda_h_a, lambda_h_m = adjoint(nets, trace, 0, c, *work)
         return None, {"h": lambda_h_a[..., :H], "h_m": lambda_h_m, "a": lambda_h_a[..., H:]}
 
-    return Problem(x, lambda x: f(phi, *((x | noise)[name] for name in PARTS)), hand)
+    def text(x):
+        h_tp1 = f(phi, *((x | noise)[name] for name in PARTS))
+        if not queries or adjoint:
+            return h_tp1
+        mae = model.predict(phi, x["h"], x["a"])[1]
+        return joined(h_tp1, slope(lambda s: model.noise_scale(s) * noise["xi"], s=mae)["s"])
+
+    return Problem(x if adjoint else {}, (lambda _: text(x)) if adjoint is None else text, hand)
 
 
 @unit
@@ -270,6 +279,8 @@ def noise_of(case, noise):
     """Noise that makes a step exact, and its restatement."""
     case = case._replace(B=1)
     phi, theta = models(case)
+    if case.seed % 2:
+        phi["b.q.b2"][..., 0] = 40.0  # a latent that is rounded to 1
     o, a, u, _ = episode(case)
     h, w, q = model.encode(phi, o, a, **case.encoder)
     seen = attention.read(w[1], attention.append(None, h[0]))

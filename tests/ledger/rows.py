@@ -187,7 +187,7 @@ units: transition, latent_transition, query_step_adjoint, latent_step_adjoint, r
 
 Alg. 1 l. 18 | return
 $ G \leftarrow G + \gamma^t \hat{r}_t
-text: paper.imagine.replay # lines 16, paper.imagine.imagined_return # gamma
+text: paper.imagine.replay # lines 16, paper.imagine.imagined_return # sum(
 hand: adjoint.policy.return_and_grad # G =
 units: imagined_return, return_and_grad
 

@@ -55,7 +55,6 @@ MORE = [
     (policy.return_and_grad, "dr /= B", "pass"),
     (by_hand.query_step_adjoint, "(lambda_q, lambda_mae)", "(lambda_z, lambda_mae)"),
     (forms.query_errors, "- flatten_time(q[1:])", "- flatten_time(q[:-1])"),
-    (forms.no_argument, ":0]", ":1]"),
 ]
 # fmt: on
 BUGS = [bug[:3] for bug in (*test_planted_bugs.BUGS, *test_adjoint.BUGS)] + MORE

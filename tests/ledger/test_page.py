@@ -102,7 +102,7 @@ def test_a_backward_line_stands_beside_the_forward_line_that_it_transposes(text)
     cells = r'<td class="forward">(.*?)</td><td class="line"[^>]*>([^<]*)'
     pairs = {forward: line.strip() for forward, line in re.findall(cells, shown)}
     assert pairs["â_t = a_max tanh(u_t / a_max)"] == "lambda_u = lambda_a * du[:, t]"
-    assert pairs["(q̂, σ) = MLP_f(ĥ_t, â_t)"].startswith("lambda_v = mlp_adjoint(")
+    assert pairs["ĥ_{t+1} = f(ĥ_t, h_m, â_t)"].startswith("lambda_h_a, lambda_h_m = step_adjoint(")
     by_hand = {name.partition(" # ")[0] for row in ROWS for name in row.hand}
     backward = {name.split(".")[-1] for name in by_hand if BACKWARD.match(name)}
     assert backward >= {"encode_adjoint", "read_adjoint", "latent_adjoint", "mlp_adjoint", "fit"}
