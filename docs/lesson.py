@@ -412,7 +412,7 @@ for forward, backward in (
     ("a_hat.append", "lambda_u ="),
     ("h_hat.append", "lambda_x_r[:, t] +="),
     ("h_m =", "add_at(lambda_h"),
-    ("cut =", "if (t +"),
+    ("ends =", "if (t +"),
 ):
     print(line(replay, forward), line(replay_adjoint, backward), sep="\n    ", end="\n\n")
 

@@ -24,7 +24,6 @@ EQUIVALENT = (
     ("adjoint/model.py", ["O), H, OA = o.shape, W.shape[+1]", "o.shape, W.shape[-2]"], SQUARE),
     ("adjoint/model.py", ["v.shape[2:]", "v.shape[0:]", "v_q.shape[3:]"], SPEED),
     ("adjoint/model.py", ["len(error), -2"], SIZE),
-    ("adjoint/policy.py", ["r_hat.sum(axis=+1)"], SQUARE),
     ("adjoint/policy.py", ["x_pi.reshape(-2, H + 1)"], SIZE),
     ("adjoint/policy.py", ['"zeros", shape[2:]', '"zeros", shape[0:]'], SPEED),
     ("adjoint/policy.py", ["max(initial=1)"], "each read has a weight, but for the one of nothing"),

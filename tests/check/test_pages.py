@@ -8,7 +8,7 @@ import re
 import pytest
 from pages import PAGES
 
-from lvgts_np.adjoint import layers, model, policy
+from lvgts_np.adjoint import forms, layers, model, policy
 
 EXAMPLES = re.findall(
     r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", PAGES["docs/checking.md"], re.S
@@ -52,6 +52,13 @@ def in_order(quoted, lines):
 
 def test_each_function_has_its_section_in_order():
     assert [name for name, _, _ in SECTIONS] == [f.__name__ for f in TAUGHT]
+
+
+def test_the_forms_of_the_transition_are_quoted():
+    text = next(text for name, _, text in SECTIONS if name == "replay_adjoint")
+    quoted = [line.strip() for line in re.findall(r"^    (lambda_.*)$", text, re.MULTILINE)]
+    assert len(quoted) == 4
+    assert in_order(quoted, lines_of(forms))
 
 
 @pytest.mark.parametrize(("section", "function"), list(zip(SECTIONS, TAUGHT, strict=True)))
