@@ -241,6 +241,30 @@ def test_the_agreement_of_credit_is_that_of_the_compass_beside_it():
             assert cell.strip() == "{compass_sign:.2f}, {compass_ratio:z.2f}".format(**found)
 
 
+def test_the_cosines_of_truncation_are_those_of_the_table_beside_it():
+    found = read_table(ROOT / "docs/truncation.csv")
+    rows = re.findall(r"^\| n = (\d+) \|(.*)\|$", PAGES["docs/credit.md"], re.MULTILINE)
+    assert len(rows) == 4
+
+    def mean(column, kind, n, episodes):
+        at = (found["kind"] == kind) & (found["n"] == n) & (found["episodes"] == episodes)
+        at &= (found["actions"] == "remember") & (found["shortcut"] == 1)
+        return f"{found[column][at].mean():.2f}"
+
+    moments = (4_800, 8_000, 16_000)
+    for n, cells in rows:
+        for cell, kind in zip(cells.split("|"), ("block", "sliding", "discount"), strict=True):
+            numbers = [mean("cosine_uncut", kind, int(n), x) for x in moments]
+            assert cell.strip() == ", ".join(numbers)
+    text = " ".join(PAGES["docs/credit.md"].split())
+    for n in (4, 15):
+        bias, cosine = (
+            ", ".join(mean(x, "block", n, m) for m in moments) for x in ("bias", "cosine")
+        )
+        assert f"bias is {bias}" in text
+        assert f"the cosine {cosine}" in text
+
+
 def test_every_file_and_column_of_a_run_is_in_run_files(tmp_path):
     command = ["--task", "pendulum_amt", "--smoke", "--quiet", "--out", str(tmp_path)]
     assert cli.main(command) == 0
