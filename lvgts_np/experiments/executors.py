@@ -13,6 +13,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 
 from lvgts_np.training import interrupts
 from lvgts_np.training.config import THREADS, ConfigError
+from lvgts_np.training.streams import note
 
 try:
     import resource
@@ -156,7 +157,8 @@ def check_processes(n, seeds):
 def stop_if_unguarded():
     """End a process that starts up by running its parent's script again, before it trains too."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise SystemExit(UNGUARDED)
+        note(UNGUARDED)  # in one write, as others say it too
+        raise SystemExit(1)
 
 
 def follow():
