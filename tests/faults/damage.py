@@ -49,8 +49,11 @@ def flip(draw, x, y):
 
 
 def digit(draw, x, y):
-    """Another digit in place of one."""
-    at = draw.choice([n for n, c in enumerate(x) if c in b"0123456789"])
+    """Another digit in place of one; a bit where there is none, as in a header."""
+    places = [n for n, c in enumerate(x) if c in b"0123456789"]
+    if not places:
+        return flip(draw, x, y)
+    at = draw.choice(places)
     return x[:at] + str((int(x[at : at + 1]) + draw.randint(1, 9)) % 10).encode() + x[at + 1 :]
 
 
