@@ -133,12 +133,10 @@ def note_versions(trainer, paths):
 
 def log(trainer, paths, logs):
     """Evaluate; of every seed that is not frozen a row in its logs, and a checkpoint."""
-    row = trainer.evaluate()
+    row, columns = trainer.evaluate(), log_headers(trainer.config, trainer.seconds)["log.csv"]
     for s, path in enumerate(paths):
         if s not in trainer.frozen:
-            logs[s]["log.csv"].append(
-                [row[name][s] for name in log_headers(trainer.config, ())["log.csv"]]
-            )
+            logs[s]["log.csv"].append([row[name][s] for name in columns])
             logs[s]["timing.csv"].append((trainer.iteration, *trainer.seconds.values()))
             save(path, checkpoint.state_of(trainer, s), logs[s])
 
