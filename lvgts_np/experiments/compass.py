@@ -59,7 +59,7 @@ def compass(trainer):
         if shortcut not in c.shortcuts:  # f has no such form
             found[name] = np.full_like(true[0], np.nan)
             continue
-        rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T}
+        rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T + 1}  # never
         inferred = infer(trainer.phi, trainer.theta, *data, c.encoder, shortcut, c.transition)
         replayed = trainer.phi, trainer.theta, inferred, c.a_max, rollout
         if (shortcut, cut) == (c.shortcuts[0], True):
@@ -84,8 +84,9 @@ def agreement(config, table):
     errors: the share with sign(m) = sign(t), and Σ m t / Σ t², m being the modelled credit. None
     where there is no such action. table are the columns of compass.csv.
     """
+    unknown = {"compass_sign": None, "compass_ratio": None}
     if not table:
-        return {"compass_sign": None, "compass_ratio": None}
+        return unknown
     own = "shortcut, cut" if config.algo == "lvgts" else "no shortcut, cut"
     at, name = table["iteration"] == np.max(table["iteration"]), table["estimator"]
     t, m, error = (
@@ -95,7 +96,7 @@ def agreement(config, table):
     away = np.abs(table["forced"][at & (name == "true")] - config.a_m) >= 0.5
     known = away & (np.abs(t) > 2 * error)
     if not known.any():
-        return {"compass_sign": None, "compass_ratio": None}
+        return unknown
     t, m = t[known], m[known]
     sign, ratio = np.mean(np.sign(m) == np.sign(t)), np.sum(m * t) / np.sum(t * t)
     return {"compass_sign": float(sign), "compass_ratio": float(ratio)}

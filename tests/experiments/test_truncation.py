@@ -47,6 +47,17 @@ def test_over_the_whole_episode_nothing_is_truncated(lm_svg):
     assert_same(model_gradient(case, "discount", 1), model_gradient(case, "block", 1))
 
 
+def test_the_whole_episode_is_uncut_however_steps_are_counted():
+    phi, theta, inferred = random_replay(Case(T=T), np.random.default_rng(0))
+    from_0, from_1 = (
+        truncation.model_gradient(
+            theta, phi, inferred, TASK, "block", T, ROLLOUT | {"count_from": x}
+        )[0]
+        for x in (0, 1)
+    )
+    assert_same(from_1, from_0)
+
+
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_sliding_is_the_sum_over_rewards_of_replays_cut_once(n):
     """Without shortcuts: reward j of a replay whose only cut is n transitions before it."""

@@ -22,6 +22,7 @@ from lvgts_np.paper.autodiff import detach
 from lvgts_np.paper.forms import form_of
 from lvgts_np.paper.imagine import infer, policy_replay, replay, transition_read
 from lvgts_np.paper.model import reward
+from lvgts_np.training.agent import make_task
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.files import read_table, write_table
@@ -64,9 +65,8 @@ def truncation(config, seeds, out, jobs=1, force=False, resume=False, quiet=Fals
     if path.exists() and not (force or resume):
         raise OutputError(f"{path} is there already: choose another --out, or use --force")
     if force or not path.exists():
-        trainer = Trainer(config, seeds)
         if parity:
-            check_parity(config, trainer.task)
+            check_parity(config, make_task(config))
         calls = [(config, seeds[n::jobs], quiet) for n in range(min(jobs, len(seeds)))]
         if len(calls) == 1:
             found = [audit_seeds(*calls[0])]
@@ -121,7 +121,8 @@ def model_gradient(theta, phi, inferred, task, kind, n, rollout):
         if kind == "sliding":
             r_hat = sliding(phi, pi, inferred, n, rollout)
         else:
-            how = {"N": n} if kind == "block" else discount(n)
+            N = n if n < task.T else task.T + 1  # counted from 1, T would cut the last
+            how = {"N": N} if kind == "block" else discount(n)
             r_hat, _, _ = replay(phi, pi, inferred, **rollout | how)
         return np.sum(sum(r_hat)) / r_hat[0].shape[1]
 
