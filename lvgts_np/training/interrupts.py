@@ -16,8 +16,8 @@ UNUSED = {INT: signal.default_int_handler, TERM: signal.SIG_DFL}  # handlers tha
 PATIENCE = 3.0  # s in which the work ends after a signal, and further ones are not needed
 
 # raised: the signal whose exception ends the work, and when. waiting: SIGTERM waits for a row.
-# rows: blocks that end at a row by themselves then.
-now = SimpleNamespace(raised=None, since=0.0, waiting=False, rows=0)
+# rows: one item for each block, of any thread, that ends at a row by itself then.
+now = SimpleNamespace(raised=None, since=0.0, waiting=False, rows=[])
 
 
 class Terminated(SystemExit):
@@ -39,12 +39,12 @@ def after_row():
 @contextlib.contextmanager
 def rows():
     """Block that calls `after_row`: SIGTERM waits for that."""
-    now.rows += 1
+    now.rows.append(True)
     try:
         after_row()
         yield
     finally:
-        now.rows -= 1
+        now.rows.pop()
 
 
 @contextlib.contextmanager

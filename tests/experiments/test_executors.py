@@ -259,3 +259,22 @@ def test_a_process_ends_at_the_row_of_another_executor_too(tmp_path):
             executors.run_all(work, [(), ()], pool, watch)
         pool.shutdown(cancel_futures=True)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_thread_that_outlives_its_run_leaves_no_row_to_wait_for():
+    """As a pool's does after Ctrl-C: SIGTERM would be put off for a row that never comes."""
+    begun, end = threading.Event(), threading.Event()
+
+    def work():
+        with signals.rows():
+            begun.set()
+            end.wait(10.0)
+
+    thread = threading.Thread(target=work)
+    with signals.listen(signal.SIGTERM):
+        thread.start()
+        assert begun.wait(10.0)
+    end.set()
+    thread.join()
+    with pytest.raises(signals.Terminated), signals.listen(signal.SIGTERM):
+        signal.raise_signal(signal.SIGTERM)
