@@ -17,6 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from ledger import report
 
 from faults.harness import MAX_LINE, TINY, Fault, about, answered, command, tree
 from lvgts_np import cli
@@ -31,7 +32,7 @@ WORDS = (
     "N=4=4", "N==4", "@file", "*", "..", "/", "/dev/null", "/dev/zero", "/dev/stdin", "~",
     "~nobody_here", "a\nb", "a\r\nb", "\t", "\x1b[31m", "\x00", "\ud800", "\u202e", "é" * 300,
     "x" * 100_000, "'", '"', "%s", "%(prog)s", "{0}", "$HOME", "`id`", "\\", "📈", "check", "train",
-    "figure2", "lags", "horizon", "help",
+    "figure2", "lags", "horizon", "truncation", "help",
 )  # fmt: skip
 OPTIONS = [*cli.OPTIONS, "--help", "-h", "--grad=autograd"]
 
@@ -136,7 +137,7 @@ def config_words(draw, place):
 
 
 class Accepted(BaseException):
-    """What would now be trained."""
+    """What would now be trained or checked."""
 
 
 def accept(*args):
@@ -145,7 +146,7 @@ def accept(*args):
 
 @contextlib.contextmanager
 def not_trained(seconds=60):
-    """Block that raises Accepted in place of training, and Fault where it takes longer."""
+    """Block that raises Accepted in place of training or checking, and Fault where it is slow."""
 
     def end(number, frame):
         raise Fault(f"no answer after {seconds} s")
@@ -155,6 +156,7 @@ def not_trained(seconds=60):
     with (
         mock.patch.object(runs, "train_all", accept),
         mock.patch.object(runs, "check_parity", accept),
+        mock.patch.object(report, "measure", accept),
     ):
         try:
             yield
