@@ -152,3 +152,29 @@ def curves(episodes, returns, bounds):
     ax.set(xlabel="training episodes", ylabel="recall return", ylim=(-2.2, 2.15))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+@styled
+def compass(moments, a_m, action=0):
+    """Mean credit of an action by forced remember actions; moments {title: rows of each seed}."""
+    figure = Figure((WIDTH, 3.4), layout="constrained")
+    axes = figure.subplots(1, len(moments), sharey=True)
+    looks = {
+        "true": {"color": "black", "marker": "o", "label": "true ± standard error"},
+        "shortcut, cut": {"color": BLUE, "marker": "s", "label": "modelled by LVGTS"},
+    }
+    for ax, (title, seeds) in zip(axes, moments.items(), strict=True):
+        ax.axhline(0.0, color="0.6", lw=0.8)
+        ax.axvline(a_m, color="0.6", lw=0.8, ls=":")
+        for name, look in looks.items():
+            x, credit, error = np.array(
+                [[(r[1], *r[4:]) for r in rows if r[2:4] == (action, name)] for rows in seeds]
+            ).transpose(2, 0, 1)
+            ax.plot(x.T, credit.T, color=look["color"], lw=0.8, alpha=0.6)
+            error = np.sqrt((error**2).sum(axis=0)) / len(seeds)
+            ax.errorbar(x[0], credit.mean(axis=0), error, elinewidth=1, capsize=2, ms=4, **look)
+        ax.set(title=title, xlabel="forced remember actions")
+    axes[0].set_ylabel(f"mean credit of $a_{action}$")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    return figure
