@@ -16,7 +16,7 @@ from matplotlib.patches import Circle, PathPatch, Rectangle
 from matplotlib.path import Path
 from PIL.Image import Quantize
 
-from lvgts_np.adjoint import policy
+from lvgts_np.adjoint import forms
 from lvgts_np.experiments.plots import style
 from lvgts_np.experiments.plots.style import BLUE, ORANGE, RED
 from lvgts_np.training.metrics import attention_map
@@ -41,7 +41,7 @@ def backward_pass(trainer, B=256):
     """Backward pass from r̂_{T-1} in a Trainer's first seed."""
     c, seen = trainer.config, []
     _, _, inferred = trainer.probe(B)
-    real, buffer = policy.latent_adjoint, None
+    real, buffer = forms.latent_adjoint, None
 
     def spy(net, h, hidden, lambda_h, *others):
         nonlocal buffer
@@ -49,7 +49,7 @@ def backward_pass(trainer, B=256):
         seen.append(buffer[0].copy())
         return real(net, h, hidden, lambda_h, *others)
 
-    with patch.object(policy, "latent_adjoint", spy):
+    with patch.object(forms, "latent_adjoint", spy):
         C = trainer.credit(inferred, np.eye(c.T)[-1:])[0, :, 0, :, 0]  # (T, B)
     lambda_h = np.stack([0.0 * seen[0], *seen, buffer[0]])  # (T + 1, T, B, H)
     sizes = np.sqrt(np.sum(lambda_h**2, axis=-1)), C
