@@ -21,7 +21,8 @@ from ledger import report
 
 from faults.harness import MAX_LINE, TINY, Fault, about, answered, command, tree
 from lvgts_np import cli
-from lvgts_np.experiments import runs
+from lvgts_np.experiments import executors, runs
+from lvgts_np.experiments.studies import truncation
 from lvgts_np.training.config import ALGOS, FIELDS, TASKS, Config, ConfigError, preset
 
 CPU = 10.0  # s that an answer may take
@@ -156,6 +157,9 @@ def not_trained(seconds=60):
     with (
         mock.patch.object(runs, "train_all", accept),
         mock.patch.object(runs, "check_parity", accept),
+        mock.patch.object(executors, "run_all", accept),
+        mock.patch.object(truncation, "audit_seeds", accept),
+        mock.patch.object(truncation, "check_parity", accept),
         mock.patch.object(report, "measure", accept),
     ):
         try:
