@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from lvgts_np.check.strategies import scales, seeds
 from lvgts_np.paper import model
-from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES, TRANSITIONS
+from lvgts_np.paper.constants import (
+    COMBINES,
+    REWARD_LOSSES,
+    REWARD_UNITS,
+    STORES,
+    TOPK_RULES,
+    TRANSITIONS,
+)
 from lvgts_np.paper.imagine import infer
 
 A_MAX = 3.0
@@ -33,6 +40,7 @@ class Case(NamedTuple):
     combine: str = "mlp"
     transition: str = "query"
     reward_units: str = "huberized"
+    reward_loss: str = "square"
     gamma: float = 1.0
     scale: float = 1.0
     seed: int = 0
@@ -75,6 +83,7 @@ def cases(**fixed):
     fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
     fields |= {"transition": st.sampled_from(TRANSITIONS)}
     fields |= {"reward_units": st.sampled_from(REWARD_UNITS)}
+    fields |= {"reward_loss": st.sampled_from(REWARD_LOSSES)}
     fields |= {"gamma": st.sampled_from([1.0, 0.75]), "scale": scales(-3, 0)}
     fields |= {"seed": seeds}
     for name, value in fixed.items():
@@ -94,7 +103,7 @@ def random_model(case, rng):
     """phi and theta with every weight and bias random."""
     sizes = (case.O, case.A, case.H, case.hidden)
     f = {"transition": case.transition, "shortcut": case.shortcut}
-    phi = model.init_model(rng, *sizes, combine=case.combine, **f)
+    phi = model.init_model(rng, *sizes, combine=case.combine, **f, reward_loss=case.reward_loss)
     theta = model.init_policy(rng, case.H, case.A, case.hidden)
     return [random_like(rng, params, case.S, case.scale) for params in (phi, theta)]
 

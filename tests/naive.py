@@ -9,6 +9,7 @@ import cmath
 import math
 
 MARGIN, SAB_EPS, MIN_NOISE_SCALE, LOG_STD = 1e-3, 1e-7, 0.05, (-1.0, 1.0)
+MIN_REWARD_ERROR = 0.2
 
 
 def seed_of(params, s):
@@ -106,8 +107,13 @@ def latent(p, q, h_m, rho):
 
 
 def reward(p, h, a, units="huberized"):
+    return predict_reward(p, h, a, units)[0]
+
+
+def predict_reward(p, h, a, units):
+    """Mean of the reward, and its mean absolute error where r has one."""
     known("reward_units", units, "huberized", "relu")
-    return mlp(p, "r", [*h, *a], huberized_relu if units == "huberized" else relu)[0]
+    return mlp(p, "r", [*h, *a], huberized_relu if units == "huberized" else relu)
 
 
 def predict(p, h, a):
@@ -141,15 +147,34 @@ def scale(x):
     return x if complex(x).real > MIN_NOISE_SCALE else MIN_NOISE_SCALE
 
 
-def losses(p, o, a, r, encoder, shortcut, transition, reward_units):
-    """A.2: reward, decoder and transition loss of one episode, means over its steps."""
-    h, w, q = encode(p, o, a, **encoder)
-    T = len(h)
-    rewards = sum((reward(p, h[t], a[t], reward_units) - r[t][0]) ** 2 for t in range(T))
-    decoder = sum(square(mlp(p, "d", h[t]), o[t]) for t in range(T))
-    h, w, q = ([stop(x) for x in xs] for xs in (h, w, q))
-    trans = sum(transition_losses(p, h, w, q, a, shortcut, transition))
-    return 0.5 * rewards / T, 0.5 * decoder / T, trans
+def losses(p, episodes, encoder, shortcut, transition, reward_units):
+    """A.2: reward, decoder and transition loss of episodes (o, a, r), means over their steps."""
+    predicted, decoder, trans, B = [[] for _ in episodes[0][0]], 0.0, 0.0, len(episodes)
+    T = len(predicted)
+    for o, a, r in episodes:
+        h, w, q = encode(p, o, a, **encoder)
+        for t in range(T):
+            predicted[t].append((predict_reward(p, h[t], a[t], reward_units), r[t][0]))
+            decoder += square(mlp(p, "d", h[t]), o[t])
+        h, w, q = ([stop(x) for x in xs] for xs in (h, w, q))
+        trans += sum(transition_losses(p, h, w, q, a, shortcut, transition))
+    return sum(map(reward_loss, predicted)) / T, 0.5 * decoder / (B * T), trans / B
+
+
+def reward_loss(predicted):
+    """Half the mean square of one step's errors, which weights leave as large as it is."""
+    errors = [out[0] - r for out, r in predicted]
+    if len(predicted[0][0]) == 1:
+        return 0.5 * sum(e**2 for e in errors) / len(errors)
+    plain = weighted = 0.0
+    for e, (out, _) in zip(errors, predicted, strict=True):
+        plain += complex(e).real ** 2
+        weighted += (complex(e).real / max(complex(out[1]).real, MIN_REWARD_ERROR)) ** 2
+    total = 0.0
+    for e, (out, _) in zip(errors, predicted, strict=True):
+        w = plain / weighted / max(complex(out[1]).real, MIN_REWARD_ERROR) ** 2
+        total += w * e**2 + (out[1] - abs(complex(e).real)) ** 2
+    return 0.5 * total / len(errors)
 
 
 def transition_losses(p, h, w, q, a, shortcut, transition):
@@ -269,7 +294,9 @@ def mlp_weights(rng, name, d_in, hidden, d_out, last):
     return {f"{name}.W1": W1, f"{name}.b1": b1, f"{name}.W2": W2, f"{name}.b2": b2}
 
 
-def first_weights(rng, O, A, H, hidden, combine, actions, recurrence, transition, shortcut):
+def first_weights(
+    rng, O, A, H, hidden, combine, actions, recurrence, transition, shortcut, reward_loss
+):
     """M1: the model of one seed."""
     p = mlp_weights(rng, "b.q", O + A + H, hidden, H, 1.0)
     for i, row in enumerate(p["b.q.W1"]):
@@ -280,7 +307,7 @@ def first_weights(rng, O, A, H, hidden, combine, actions, recurrence, transition
     p |= mlp_weights(rng, "d", H, hidden, O, 1.0)
     d_in = H + A + (H if transition == "latent" and shortcut else 0)
     p |= mlp_weights(rng, "f", d_in, hidden, 2 * H if transition == "query" else H, 1.0)
-    p |= mlp_weights(rng, "r", H + A, hidden, 1, 1.0)
+    p |= mlp_weights(rng, "r", H + A, hidden, 2 if reward_loss == "weighted" else 1, 1.0)
     return p | (mlp_weights(rng, "b.c", H + H, hidden, H, 0.1) if combine == "mlp" else {})
 
 

@@ -72,6 +72,7 @@ FORM = {
     "adjoint, losses": lambda f: fitted(adjoint, transition=f),
     "restatement": lambda f: naive.argument(f, False, None, [[]]),
 }
+LOSS = {"text": lambda loss: first(reward_loss=loss)}
 COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1, 1, 2, 3, combine)}
 
 
@@ -83,10 +84,11 @@ COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1,
         ("combine", ("mlp", "add"), COMBINE),
         ("reward_units", ("huberized", "relu"), UNITS),
         ("transition", ("query", "latent"), FORM),
+        ("reward_loss", ("square", "weighted"), LOSS),
     ],
 )
 def test_a_switch_knows_its_values_and_no_other(switch, values, uses):
-    names = "TOPK_RULES", "STORES", "COMBINES", "REWARD_UNITS", "TRANSITIONS"
+    names = "TOPK_RULES", "STORES", "COMBINES", "REWARD_UNITS", "TRANSITIONS", "REWARD_LOSSES"
     assert values in [getattr(constants, name) for name in names]
     assert getattr(Config(), switch) == values[0]
     for use in uses.values():
@@ -117,6 +119,7 @@ PLAIN = (str, float, int, bool)
         (attention.topk_weights, {"rule": "topk_rule"}),
         (model.encode, {"rule": "topk_rule", "count_from": "count_from"}),
         (model.reward, {"units": "reward_units"}),
+        (model.predict_reward, {"units": "reward_units"}),
         (losses.model_losses, dict(zip(FORMS, FORMS, strict=True))),
         (encoder.block_gradient, dict(zip(FORMS, FORMS, strict=True))),
         (imagine.replay, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
@@ -125,7 +128,7 @@ PLAIN = (str, float, int, bool)
         (
             model.init_model,
             {"combine": "combine", "actions": "init_actions", "recurrence": "init_recurrence"}
-            | {"transition": "transition"},
+            | {"transition": "transition", "reward_loss": "reward_loss"},
         ),
     ],
     ids=lambda x: getattr(x, "__name__", ""),

@@ -17,6 +17,7 @@ from lvgts_np.adjoint.layers import (
     read,
     read_adjoint,
 )
+from lvgts_np.paper.constants import MIN_REWARD_ERROR
 
 ROWS = 640  # seeds x episodes at a time: what a step touches then stays in the cache
 
@@ -57,7 +58,9 @@ def block_gradient(
     h, a, x_c = flatten_time(trace.h), flatten_time(a), flatten_time(trace.x_c)
     q, one = x_c[..., :H], x_c[..., -1:]
 
-    loss_reward, lambda_v, g_r = fit("r", nets, (h, a, one), flatten_time(r), alphas[0], buffers)
+    loss_reward, lambda_v, g_r = fit(
+        "r", nets, (h, a, one), flatten_time(r), alphas[0], buffers, B=B
+    )
     lambda_h = np.matmul(lambda_v, nets["r"].W1[:, :H].mT)  # r̂_t = r(h_t, a_t)
     loss_decoder, lambda_v, g_d = fit("d", nets, (h, one), flatten_time(o), alphas[1], buffers)
     lambda_h += np.matmul(lambda_v, nets["d"].W1[:, :H].mT)  # ô_t = d(h_t)
@@ -70,13 +73,14 @@ def block_gradient(
     return (loss_reward, loss_decoder, loss_transition), g_r | g_d | g_f | g_b
 
 
-def fit(name, nets, x, target, alpha, buffers, tanh=False):
+def fit(name, nets, x, target, alpha, buffers, tanh=False, B=None):
     """Loss over all n = T·B steps and episodes, and its gradient with respect to `name`. [A.2]
 
     L = ½ Σ |e|² / n,   λ_y = α e / n,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
-    Only f has a σ, or the tanh: y = tanh(MLP(x)), λ_MLP = λ_y (1 - y²). x, the parts of the input,
-    the last of them ones. Returns L (S,), λ_v (in a buffer), gradient.
+    Only f and r have a σ, and only f the tanh: y = tanh(MLP(x)), λ_MLP = λ_y (1 - y²). With a σ
+    r's loss is ½ w (y - r)², see `constants`; B is given for r. x, the parts of the input, the
+    last of them ones. Returns L (S,), λ_v (in a buffer), gradient.
     """
     net, n, dtype = nets[name], target.shape[1], x[0].dtype
     width, hidden = net.W1.shape[1:]
@@ -86,14 +90,35 @@ def fit(name, nets, x, target, alpha, buffers, tanh=False):
     slope = 1.0 - np.square(np.tanh(error, out=error)) if tanh else None
     mean, mae = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
     mean -= target
-    mae -= np.abs(mean[..., : mae.shape[-1]])  # SG: no λ
+    root, size = constants(mae, mean, B)  # SG: no λ
+    mae -= size
+    if root is not None:
+        mean *= root
     flat = error.reshape(len(error), -1)
     loss = np.vecdot(flat, flat) / (2.0 * n)
     error *= alpha / n  # L = ½ Σ error² / n
+    if root is not None:
+        mean *= root
     if tanh:
         error *= slope
     mlp_adjoint(net, v, error, lambda_v)
     return loss, lambda_v, mlp_gradient(name, x, v, lambda_v, error)
+
+
+def constants(mae, error, B):
+    """What a loss takes as given: √w of r's errors (S, T·B, 1), else None; and |e|. [A.2] (M19)
+
+    w = c_t / s²,   s = max(σ, 0.2),   c_t = Σ_b e² / Σ_b (e² / s²)
+    """
+    size = np.abs(error[..., : mae.shape[-1]])
+    if B is None or mae.shape[-1] == 0:
+        return None, size
+    s = np.maximum(mae, MIN_REWARD_ERROR).reshape(len(mae), -1, B)
+    e = error.reshape(s.shape)
+    scaled = e / s
+    total, part = np.vecdot(e, e), np.vecdot(scaled, scaled)
+    c = np.divide(total, part, out=np.ones_like(part), where=part > 0.0)
+    return (np.sqrt(c)[..., None] / s).reshape(error.shape), size
 
 
 class Trace(NamedTuple):

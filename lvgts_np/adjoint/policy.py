@@ -78,7 +78,7 @@ def imagine(phi, theta, inferred, a_max, rollout, buffers):
     nets |= networks(phi, "f", "b.c", "r", reward_units=rollout.reward_units)
     reads = [attended(w_t, len(inferred.w)) for w_t in inferred.w] if rollout.shortcut else None
     trace = replay(nets, inferred, reads, a_max, rollout.transition, buffers)
-    net, x = nets["r"], flatten_time(trace.x_r)
+    net, x = mean_of(nets["r"]), flatten_time(trace.x_r)
     shape = x.shape[:2] + net.W1.shape[2:]
     v = buffers("v_r", shape, x.dtype)
     zeros = buffers("zeros", shape[1:], x.dtype, np.zeros)
@@ -86,6 +86,11 @@ def imagine(phi, theta, inferred, a_max, rollout, buffers):
     lambda_v = mlp_adjoint(net, v, np.ones_like(r_hat))
     dr = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
     return nets, reads, trace, r_hat[..., 0], dr.reshape(trace.x_r.shape[:-1] + dr.shape[-1:])
+
+
+def mean_of(net):
+    """r without its σ, which no return depends on."""
+    return net._replace(W2=net.W2[..., :1], b2=net.b2[..., :1])
 
 
 def attended(w, T):

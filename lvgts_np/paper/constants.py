@@ -3,6 +3,7 @@
 MARGIN = 1e-3  # what the lowest of M <= k scores keeps (M5)
 SAB_EPS = 1e-7  # added to the threshold in the released SAB code (M4)
 MIN_NOISE_SCALE = 0.05  # least scale of the transition's noise; its slope is 0 from there down (M9)
+MIN_REWARD_ERROR = 0.2  # least error of a reward that weights distinguish (M19)
 # Bounds of the policy's log-std. Without the lower one the recall phase, where noise costs reward,
 # takes the noise of the remember actions with it, and what these are worth is never learned. (M10)
 LOG_STD = (-1.0, 1.0)
@@ -12,4 +13,5 @@ TOPK_RULES = ("paper", "sab")  # the threshold of the attention (M4)
 COMBINES = ("mlp", "add")  # how query and memory make the latent (M1)
 TRANSITIONS = ("query", "latent")  # what f predicts (M9)
 REWARD_UNITS = ("huberized", "relu")  # hidden units of the reward model (M12)
+REWARD_LOSSES = ("square", "weighted")  # what r learns, and from which errors (M19)
 STORES = ("before", "after")  # a latent enters the memory before or after its detach (M8)

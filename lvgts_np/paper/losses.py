@@ -1,11 +1,13 @@
 """The three losses that train the model. [A.2, Eq. 7]"""
 
 import autograd.numpy as np
+import numpy as onp
 
 from lvgts_np.paper.autodiff import detach
+from lvgts_np.paper.constants import MIN_REWARD_ERROR
 from lvgts_np.paper.forms import form_of
 from lvgts_np.paper.imagine import transition_read
-from lvgts_np.paper.model import decode, encode, reward
+from lvgts_np.paper.model import decode, encode, predict_reward
 from lvgts_np.paper.nets import flatten_time
 
 
@@ -14,7 +16,8 @@ def model_losses(
 ):
     """Reward, decoder and transition loss, each one number per seed. [A.2]
 
-    L_rew = ½ [r(h_t, a_t) - r_t]²
+    L_rew = ½ w e² + ½ |σ_t - SG(|e|)|²,   e = r̂_t - r_t,   w of `reward_weights`
+        or ½ e² where r has no σ
     L_decoder = ½ |d(h_t) - o_t|²
     L_trans = ½ |e|² + ½ |σ_{t+1} - SG(|e|)|²,   e = q̂_{t+1} - SG(q_{t+1})
         or ½ |f(SG(h_t), SG(h_m), a_t) - SG(h_{t+1})|² with transition "latent"
@@ -26,12 +29,45 @@ def model_losses(
     h, w, q = encode(phi, o, a, **encoder)
     form = form_of(transition)
     h_all, a_all = flatten_time(h), flatten_time(a)
-    loss_reward = half_square(reward(phi, h_all, a_all, reward_units) - flatten_time(r))
+    out = predict_reward(phi, h_all, a_all, reward_units)
+    errors = reward_errors(*out, flatten_time(r), T=len(h))
+    loss_reward = sum(half_square(error) for error in errors)
     loss_decoder = half_square(decode(phi, h_all) - flatten_time(o))
     h, w, q = detach(h), detach(w), detach(q)
     errors = form.errors(phi, h, w, q, a, transition_read(shortcut, form))
     loss_transition = sum(half_square(error) for error in errors)
     return loss_reward, loss_decoder, loss_transition
+
+
+def reward_errors(mean, mae, r, T):
+    """Errors √w e and σ - SG(|e|) of the reward's distribution, e = r̂ - r. [Alg. 1, A.2]
+
+    All (S, T·B, 1), of T steps; e alone where mae is (S, T·B, 0).
+    """
+    error = mean - r
+    if mae.shape[-1] == 0:
+        return (error,)
+    # DEVIATION: A.2's loss is the plain square, though Algorithm 1's r is a distribution. (M19)
+    weights = reward_weights(detach(mae), detach(error), T)
+    return onp.sqrt(weights) * error, mae - onp.abs(detach(error))
+
+
+def reward_weights(mae, error, T):
+    """Weights w of the squared errors of a reward, by the inverse of what is expected. [Alg. 1]
+
+    w = c_t / s²,   s = max(σ, 0.2),   c_t = Σ e² / Σ (e² / s²): Σ w e² = Σ e²
+
+    mae σ and error e (S, T·B, 1), plain numbers; sums over the B episodes at one of T steps.
+    Returns (S, T·B, 1).
+    """
+    # UNSPECIFIED: what a distribution of rewards is learned for. A recall action far from the mean
+    # of what can be known of o_m earns mostly noise, which at equal weights drowns what a clear
+    # observation is worth. The weights compare the episodes at one step: with c_t the loss of each
+    # step stays what it is, so that steps whose rewards are known take no share of others. (M19)
+    s, e = (x.reshape(len(x), T, -1) for x in (onp.maximum(mae, MIN_REWARD_ERROR), error))
+    total, part = (onp.sum(x**2, axis=-1, keepdims=True) for x in (e, e / s))
+    c = onp.divide(total, part, out=onp.ones_like(part), where=part > 0.0)
+    return (c / s**2).reshape(error.shape)
 
 
 def total_loss(losses, alphas):

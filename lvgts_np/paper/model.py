@@ -120,16 +120,25 @@ def transition(phi, h_t, h_m, a_t, xi_t, rho_t):
 
 
 def reward(phi, h_t, a_t, units="huberized"):
-    """Reward model r. [Eq. 2]
+    """Reward model r, its mean. [Eq. 2]
 
     r̂_t = r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
     """
+    return predict_reward(phi, h_t, a_t, units)[0]
+
+
+def predict_reward(phi, h_t, a_t, units="huberized"):
+    """Distribution of the reward: mean and mean absolute error. [Alg. 1, r(r_t | h_t, a_t)]
+
+    (r̂_t, σ_t) = MLP_r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1) and
+    (S, B, 1), or (S, B, 0) where phi holds an r without σ.
+    """
     if units not in ("huberized", "relu"):
         raise ValueError(f"unknown reward_units {units!r}")
-    # DEVIATION: Algorithm 1's r and d are distributions; here they are means. (M19)
     # UNSPECIFIED: r's activation. The policy follows r's slope, and a ReLU's is a staircase. (M12)
     activation = huberized_relu if units == "huberized" else relu
-    return mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), activation)
+    out = mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), activation)
+    return out[..., :1], out[..., 1:]
 
 
 def policy(theta, h_t):
@@ -167,17 +176,20 @@ def act(theta, h_t, eta_t, a_max):
 def init_model(
     rng, O, A, H, hidden,
     combine="mlp", actions=0.3, recurrence=1.5, transition="query", shortcut=True,
+    reward_loss="square",
 ):  # fmt: skip
     """Initial model parameters phi of one seed, leading axis 1.
 
     combine is M1's switch, ValueError unless "mlp" or "add"; actions and recurrence scale the
     query's first weights of a_{t-1} and of h_{t-1}; transition and shortcut, as in `imagine`, say
-    what f reads and predicts.
+    what f reads and predicts; reward_loss, "square" or "weighted", if r has a σ.
     """
     if combine not in ("mlp", "add"):
         raise ValueError(f"unknown combine {combine!r}")
     if transition not in ("query", "latent"):
         raise ValueError(f"unknown transition {transition!r}")
+    if reward_loss not in ("square", "weighted"):
+        raise ValueError(f"unknown reward_loss {reward_loss!r}")
     # UNSPECIFIED: the initial weights. They decide whether attention forms on the steps that
     # observed o_m or on later ones that copied it, which makes the shortcut two hops long. So keys
     # start as minus the latent, and attention on the latents least like the query; copies are
@@ -189,7 +201,7 @@ def init_model(
     phi |= init_mlp(rng, "d", H, hidden, O)
     reads, of = (H, H) if transition == "latent" else (0, 2 * H)  # h_m; a query's mean and error
     phi |= init_mlp(rng, "f", H + reads * shortcut + A, hidden, of)
-    phi |= init_mlp(rng, "r", H + A, hidden, 1)
+    phi |= init_mlp(rng, "r", H + A, hidden, 2 if reward_loss == "weighted" else 1)
     if combine == "mlp":
         phi |= init_mlp(rng, "b.c", H + H, hidden, H, last=0.1)
     return phi

@@ -92,7 +92,10 @@ def make_task(config):
 def initial_parameters(config, rng):
     """Parameters of one seed before training, leading axis 1: {"phi": ..., "theta": ...}."""
     c, task = config, make_task(config)
-    scales, f = (c.init_actions, c.init_recurrence), (c.transition, c.rollout["shortcut"])
+    scales, f = (
+        (c.init_actions, c.init_recurrence),
+        (c.transition, c.rollout["shortcut"], c.reward_loss),
+    )
     phi = init_model(rng, task.O, task.A, c.H, c.hidden, c.combine, *scales, *f)
     params = {"phi": phi, "theta": init_policy(rng, c.H, task.A, c.hidden)}
     return {g: {n: x.astype(c.dtype) for n, x in xs.items()} for g, xs in params.items()}

@@ -47,7 +47,7 @@ def problem(config, task):
     c, rng = config, np.random.default_rng(0)
     sizes = task.O, task.A, c.H, c.hidden
     f = {"shortcut": c.rollout["shortcut"], "transition": c.transition}
-    phi = randomised(init_model(rng, *sizes, c.combine, **f), rng)
+    phi = randomised(init_model(rng, *sizes, c.combine, **f, reward_loss=c.reward_loss), rng)
     theta = randomised(init_policy(rng, c.H, task.A, c.hidden), rng)
     noise = {name: x[None] for name, x in task.draw(rng, EPISODES).items()}
     eta = rng.standard_normal((c.T, 1, EPISODES, task.A))

@@ -9,7 +9,14 @@ import os
 import reprlib
 from pathlib import Path
 
-from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES, TRANSITIONS
+from lvgts_np.paper.constants import (
+    COMBINES,
+    REWARD_LOSSES,
+    REWARD_UNITS,
+    STORES,
+    TOPK_RULES,
+    TRANSITIONS,
+)
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
@@ -73,6 +80,9 @@ class Config:
     combine: str = setting("mlp", "how query and memory make the latent (M1)", COMBINES)
     transition: str = setting("query", "[A.2] what the transition predicts (M9)", TRANSITIONS)
     reward_units: str = setting("huberized", "hidden units of the reward model (M12)", REWARD_UNITS)
+    reward_loss: str = setting(
+        "square", "[Alg. 1, A.2] errors that r learns from (M19)", REWARD_LOSSES
+    )
     topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", TOPK_RULES)
     store: str = setting("before", "memory takes a latent before or after detach (M8)", STORES)
     init_actions: float = setting(0.3, "initial scale of the encoder's action weights (M1)", ">= 0")

@@ -30,7 +30,7 @@ def numbers(c):
 
     O, A, H = 4 if c.task.startswith("pendulum") else 1, 1, c.H
     memory = mlp(2 * H, H) if c.combine == "mlp" else 0
-    model = mlp(O + A + H, H) + H * H + mlp(H, O) + mlp(H + A, 2 * H) + mlp(H + A, 1) + memory
+    model = mlp(O + A + H, H) + H * H + mlp(H, O) + mlp(H + A, 2 * H) + mlp(H + A, 2) + memory
     return model, mlp(H, 2 * A), c.T * c.replay_episodes * (O + A + 1)
 
 

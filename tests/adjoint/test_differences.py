@@ -79,10 +79,22 @@ class Cuts:
 
 
 def frozen_model(case, f):
-    """f of phi, its encoder's recurrence cut: b.q is called at each step, then r, d and f."""
+    """f of phi, its encoder's recurrence cut: b.q is called at each step, then r, d and f.
+
+    What r's errors are weighted with and what its σ learns are constants, too.
+    """
     first = case.O + case.A
     cuts = Cuts(lambda call: ([call], first) if call < case.T else None, case, case.encoder_N)
-    return cuts.program([model], f)
+    program, real, kept = cuts.program([model], f), model.constants, {}
+
+    def constants(mae, error, B):
+        return kept.setdefault(B, real(mae, error, B)) if B else real(mae, error, B)
+
+    def value(x):
+        with patch.object(model, "constants", constants):
+            return program(x)
+
+    return value
 
 
 def frozen_policy(case, f):
@@ -112,7 +124,7 @@ def check_encoder(case):
         return sum(alpha * loss.sum() for alpha, loss in zip(ALPHAS, each, strict=True))
 
     _, gradient = adjoint.model_loss_and_grad(phi, data, case.encoder, ALPHAS, None, case.forms)
-    program = value if case.encoder_N > case.T else frozen_model(case, value)
+    program = frozen_model(case, value)
     mine = {name: g for name, g in gradient.items() if not name.startswith("f.")}
     assert not any(gradient[name].any() for name in gradient if name not in mine)
     return assert_slopes(program, phi, mine, case.rng)

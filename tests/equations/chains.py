@@ -106,7 +106,7 @@ def truncated_value_gradient(case):
 def first_weights(case):
     """Initial parameters. (M1, M12)   W1 ~ N(0, 2 / d_in),  W2 ~ N(0, 1 / hidden),  W ~ -I"""
     sizes = case.O, case.A, case.H, case.hidden
-    switches = case.combine, 0.4, 1.7, case.transition, case.shortcut
+    switches = case.combine, 0.4, 1.7, case.transition, case.shortcut, case.reward_loss
 
     def text(x):
         params = model.init_model(case.rng, *sizes, *switches)

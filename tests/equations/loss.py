@@ -11,7 +11,6 @@ from equations.problem import (
     models,
     nudged,
     part,
-    scalars,
     unit,
 )
 from lvgts_np import adjoint
@@ -66,6 +65,33 @@ def latent_errors(case):
 
 
 @unit
+def reward_errors(case):
+    """Errors of the reward's distribution. [Alg. 1, A.2]   √w (r̂ - r),   σ - SG(|r̂ - r|)"""
+    T, sigmas = 2, case.reward_loss == "weighted"
+    mean, mae, r = (
+        onp.concatenate(onp.split(x, T, axis=-1), axis=-2) for x in drawn(case, T, T, T)
+    )
+    x = {"mean": mean} | ({"mae": 0.2 + 0.1 * mae} if sigmas else {})  # some of them under 0.2
+
+    def text(x):
+        errors = losses.reward_errors(x["mean"], x.get("mae", mean[..., :0]), r, T)
+        return sum(losses.half_square(error) for error in errors)
+
+    def naive(n, x):
+        each = onp.concatenate([x[name] for name in sorted(x, reverse=True)], axis=-1)
+        pairs = [
+            [(out.tolist(), r_b) for out, (r_b,) in zip(each[s], r[s].tolist(), strict=True)]
+            for s in range(case.S)
+        ]
+        B = case.B
+        return onp.array(
+            [sum(n.reward_loss(p[t * B : t * B + B]) for t in range(T)) / T for p in pairs]
+        )
+
+    return Problem(x, text, naive=naive)
+
+
+@unit
 def model_losses(case):
     """Losses of the model. [A.2]   L_rew = ½ [r(h, a) - r]²,   L_decoder,   L_trans"""
     (phi, _), (o, a, _, r) = models(case), episode(case)
@@ -78,10 +104,11 @@ def model_losses(case):
 
 def naive_losses(n, case, phi, *data):
     """The three losses of each seed, means over episodes, (S, 3)."""
-    each = scalars(
-        n, lambda p, o, a, r: n.losses(p, o, a, r, case.encoder, **case.forms), phi, *data
-    )
-    return each.mean(axis=1)
+    data, found = [onp.asarray(x) for x in data], []
+    for s in range(case.S):
+        episodes = [[x[:, s, b].tolist() for x in data] for b in range(case.B)]
+        found.append(n.losses(n.seed_of(phi, s), episodes, case.encoder, **case.forms))
+    return onp.array(found)
 
 
 @unit
@@ -101,7 +128,8 @@ def fit(case):
     name = "rdf"[case.seed % 3]
     phi = part(models(case)[0], f"{name}.")
     width = {"r": 1, "d": case.O, "f": case.H}[name]
-    h, a, target, h_m = drawn(case, case.H, case.A, width, case.H)
+    two = case._replace(B=2 * case.B)  # steps
+    h, a, target, h_m = drawn(two, case.H, case.A, width, case.H)
     latent = name == "f" and case.transition == "latent"
     h_m = h_m if latent and case.shortcut else h_m[..., :0]
     alpha = ALPHAS["rdf".index(name)]
@@ -115,13 +143,11 @@ def fit(case):
             error = mean - target
             loss = losses.half_square(error)
             loss = loss + losses.half_square(mae - onp.abs(autodiff.value_of(error)))
+        elif name == "d":
+            loss = losses.half_square(model.decode(params, h) - target)
         else:
-            y = (
-                model.decode(params, h)
-                if name == "d"
-                else model.reward(params, h, a, case.reward_units)
-            )
-            loss = losses.half_square(y - target)
+            out = model.predict_reward(params, h, a, case.reward_units)
+            loss = sum(losses.half_square(e) for e in losses.reward_errors(*out, target, T=2))
         return alpha * np.sum(loss)
 
     def hand(x, c):
@@ -130,11 +156,12 @@ def fit(case):
             onp.ones(h.shape[:-1] + (1,)),
         )
         inputs = (h, one) if name == "d" else (h, h_m, a, one)
-        loss, lambda_v, g = encoder.fit(name, nets, inputs, target, alpha, layers.Buffers(), latent)
+        of = name, nets, inputs, target, alpha, layers.Buffers(), latent
+        loss, lambda_v, g = encoder.fit(*of, B=case.B if name == "r" else None)
         g |= {"v": lambda_v}
         return alpha * loss.sum(), {name: c * x for name, x in g.items()}
 
-    return Problem({**phi, "v": onp.zeros((case.S, case.B, case.hidden))}, text, hand)
+    return Problem({**phi, "v": onp.zeros((two.S, two.B, two.hidden))}, text, hand)
 
 
 @unit

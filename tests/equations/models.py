@@ -80,17 +80,23 @@ def latent_adjoint(case):
 
 @unit
 def decoder_and_reward(case):
-    """Decoder d and reward model r. [Eq. 2]   ô_t = d(h_t),   r̂_t = r(h_t, a_t)"""
+    """Decoder d and reward model r. [Eq. 2]   ô_t = d(h_t),   (r̂_t, σ_t) = r(h_t, a_t)"""
     phi = part(models(case)[0], "d.", "r.")
     h, a = drawn(case, case.H, case.A)
     return Problem(
         {**phi, "h": h, "a": a},
         lambda x: joined(
-            model.decode(x, x["h"]), model.reward(x, x["h"], x["a"], case.reward_units)
+            model.decode(x, x["h"]),
+            model.reward(x, x["h"], x["a"], case.reward_units),
+            *model.predict_reward(x, x["h"], x["a"], case.reward_units),
         ),
         naive=lambda n, x: scalars(
             n,
-            lambda p, h, a: [n.mlp(p, "d", h), n.reward(p, h, a, case.reward_units)],
+            lambda p, h, a: [
+                n.mlp(p, "d", h),
+                n.reward(p, h, a, case.reward_units),
+                *n.predict_reward(p, h, a, case.reward_units),
+            ],
             part(x, "d.", "r."),
             x["h"],
             x["a"],

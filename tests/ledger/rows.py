@@ -74,9 +74,10 @@ units: total_loss, model_loss_and_grad, reference_gradients
 
 A.2 rew | reward loss
 $ L_{rew} = \frac{1}{2} [r(h_t, a_t) - r_t]^2
-text: paper.losses.model_losses # loss_reward, paper.losses.half_square
-hand: adjoint.model.fit
-units: model_losses, fit
+text: paper.losses.model_losses # loss_reward, paper.losses.reward_errors,
+      paper.losses.reward_weights, paper.losses.half_square
+hand: adjoint.model.fit, adjoint.model.constants
+units: reward_errors, model_losses, fit
 
 A.2 decoder | decoder loss
 $ L_{decoder} = \frac{1}{2} |d(h_t) - o_t|^2

@@ -40,16 +40,8 @@ def naive_losses(phi, args, case):
     o, a, r = (x.tolist() for x in args[:3])
     rows = []
     for s in range(case.S):
-        episodes = [
-            naive.losses(
-                naive.seed_of(phi, s),
-                *([x_t[s][b] for x_t in x] for x in (o, a, r)),
-                case.encoder,
-                **case.forms,
-            )
-            for b in range(case.B)
-        ]
-        rows.append([sum(losses) / case.B for losses in zip(*episodes, strict=True)])
+        episodes = [[[x_t[s][b] for x_t in x] for x in (o, a, r)] for b in range(case.B)]
+        rows.append(naive.losses(naive.seed_of(phi, s), episodes, case.encoder, **case.forms))
     return onp.array(rows)
 
 

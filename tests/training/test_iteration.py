@@ -64,7 +64,7 @@ class Restated:
             (self.task.O, self.task.A, c.H, c.hidden),
             (c.init_actions, c.init_recurrence),
         )
-        f = c.transition, c.algo == "lvgts"
+        f = c.transition, c.algo == "lvgts", c.reward_loss
         self.phi = init_model(self.rng["weights"], *sizes, c.combine, *scales, *f)
         self.theta = init_policy(self.rng["weights"], c.H, self.task.A, c.hidden)
         self.of_phi, self.of_theta = [], []  # gradients, clipped, as flat lists
