@@ -105,7 +105,9 @@ def random_model(case, rng):
     f = {"transition": case.transition, "shortcut": case.shortcut}
     phi = model.init_model(rng, *sizes, combine=case.combine, **f, reward_loss=case.reward_loss)
     theta = model.init_policy(rng, case.H, case.A, case.hidden)
-    return [random_like(rng, params, case.S, case.scale) for params in (phi, theta)]
+    phi, theta = (random_like(rng, params, case.S, case.scale) for params in (phi, theta))
+    phi["r.b2"][..., 1:] += 0.3  # σ of rewards, most of which would be below their least scale
+    return [phi, theta]
 
 
 def random_episode(case, rng):
