@@ -9,14 +9,7 @@ import os
 import reprlib
 from pathlib import Path
 
-from lvgts_np.paper.constants import (
-    COMBINES,
-    REWARD_LOSSES,
-    REWARD_UNITS,
-    STORES,
-    TOPK_RULES,
-    TRANSITIONS,
-)
+from lvgts_np.paper import constants
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
 ALGOS = ("lvgts", "lm_svg")
@@ -77,14 +70,12 @@ class Config:
     k: int = setting(3, "[§4.2] memories attended at each step", ">= 1")
     H: int = setting(16, "latent size (M12)", ">= 1")
     hidden: int = setting(64, "hidden units of every MLP (M12)", ">= 1")
-    combine: str = setting("mlp", "how query and memory make the latent (M1)", COMBINES)
-    transition: str = setting("query", "[A.2] what the transition predicts (M9)", TRANSITIONS)
-    reward_units: str = setting("huberized", "hidden units of the reward model (M12)", REWARD_UNITS)
-    reward_loss: str = setting(
-        "square", "[Alg. 1, A.2] errors that r learns from (M19)", REWARD_LOSSES
-    )
-    topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", TOPK_RULES)
-    store: str = setting("before", "memory takes a latent before or after detach (M8)", STORES)
+    combine: str = setting("mlp", "how query and memory make the latent (M1)", constants.COMBINES)
+    transition: str = setting("query", "[A.2] what f predicts (M9)", constants.TRANSITIONS)
+    reward_units: str = setting("huberized", "hidden units of r (M12)", constants.REWARD_UNITS)
+    reward_loss: str = setting("square", "[Alg. 1] loss of r (M19)", constants.REWARD_LOSSES)
+    topk_rule: str = setting("paper", "[Alg. 2] threshold of attention (M4)", constants.TOPK_RULES)
+    store: str = setting("before", "[Alg. 1] stored before or after detach (M8)", constants.STORES)
     init_actions: float = setting(0.3, "initial scale of the encoder's action weights (M1)", ">= 0")
     init_recurrence: float = setting(1.5, "initial scale of the encoder's recurrence (M1)", ">= 0")
     # Model learning [A.2]

@@ -367,6 +367,7 @@ CASE = Case(T=8, B=3, H=4, N=3, encoder_N=3, k=3, seed=2)
 LATENT = partial(check_policy, transition="latent", scale=0.5)
 LATENT_LOSS = partial(check_model, transition="latent", scale=0.5)
 RELU = partial(check_model, reward_units="relu")
+WEIGHTED = partial(check_model, reward_loss="weighted")
 
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
@@ -420,6 +421,11 @@ BUGS = [
     (model.block_gradient, "(h if latents else q)", "q", LATENT_LOSS),
     (policy.replay, "out=x[..., H : 2 * H]", "out=0.0 * x[..., H : 2 * H]", LATENT),
     (model.fit, "mae -= size", "mae += size", check_model),
+    (model.fit, "mean *= root\n    flat", "mean /= root\n    flat", WEIGHTED),
+    (model.constants, "/ s).reshape", "* s).reshape", WEIGHTED),
+    (model.block_gradient, "buffers, B=B", "buffers", WEIGHTED),
+    (policy.mean_of, "net.W2[..., :1]", "net.W2[..., -1:]",
+     partial(check_policy, reward_loss="weighted")),
     (layers.mlp, "0.0, 1.0", "0.0, 2.0", check_model),
     (layers.networks, 'reward_units == "huberized"', "True", RELU),
     (model.block_gradient, ", reward_units=reward_units", "", RELU),
