@@ -30,7 +30,10 @@ def numbers(c):
 
     O, A, H = 4 if c.task.startswith("pendulum") else 1, 1, c.H
     memory = mlp(2 * H, H) if c.combine == "mlp" else 0
-    model = mlp(O + A + H, H) + H * H + mlp(H, O) + mlp(H + A, 2 * H) + mlp(H + A, 2) + memory
+    latent = c.transition == "latent"
+    f = mlp(H + A + H * (latent and c.rollout["shortcut"]), H if latent else 2 * H)
+    r = mlp(H + A, 2 if c.reward_loss == "weighted" else 1)
+    model = mlp(O + A + H, H) + H * H + mlp(H, O) + f + r + memory
     return model, mlp(H, 2 * A), c.T * c.replay_episodes * (O + A + 1)
 
 

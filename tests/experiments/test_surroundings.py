@@ -17,7 +17,7 @@ from lvgts_np.experiments import batches, executors, runs, versions
 from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_directory import OutputError, locked
 from lvgts_np.training import arithmetic, limits
-from lvgts_np.training.config import SMOKE, ConfigError, preset
+from lvgts_np.training.config import ALGOS, SMOKE, ConfigError, preset
 from lvgts_np.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
@@ -322,7 +322,7 @@ SIZES = {
     "replay": {"replay_episodes": 40_000},
     "batch": {"model_batch": 3000, "hidden": 32},
     "evaluation": {"eval_episodes": 3000},
-    "T": {"t2": 195, "T": 200},
+    "T": {"t2": 115, "T": 120},
     "autograd": {"grad": "autograd", "model_batch": 300, "t2": 35, "T": 40},
 }
 
@@ -339,7 +339,11 @@ def test_the_estimate_of_memory_is_between_the_peak_and_four_times_it(tmp_path, 
     assert sum(files) / 2 <= limits.disk(config)
 
 
-@pytest.mark.parametrize("changes", [{}, {"combine": "add"}, {"task": "dummy_pmt", "H": 5}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"combine": "add"}, {"task": "dummy_pmt", "H": 5}, {"reward_loss": "weighted"}]
+    + [{"transition": "latent", "algo": algo} for algo in ALGOS],
+)
 def test_numbers_are_counted_as_they_are_made(changes):
     trainer = Trainer(preset("pendulum_amt", **TINY).replace(**changes))
     made = [sum(x[0].size for x in params.values()) for params in (trainer.phi, trainer.theta)]
