@@ -66,7 +66,7 @@ def credit(phi, theta, inferred, a_max, rollout, cotangents, buffers=None):
     for cotangent in cotangents.astype(dr.dtype):
         lambda_x = dr * cotangent[:, None, None]
         replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
-        C.append(lambda_x[..., H:].swapaxes(0, 1))  # (T, S, B, A)
+        C.append(lambda_x[..., H:].swapaxes(0, 1).copy())  # (T, S, B, A), all that is kept
     return np.stack(C)
 
 

@@ -53,7 +53,8 @@ def memory(c, S):
         "episodes_per_iteration": S * batch * (replay + tape) * c.episodes_per_iteration,
         "eval_episodes": S * batch * (replay + tape + 7 * c.T) * c.eval_episodes,
         "T": 300 * c.T**2 * min(EPISODES_WRITTEN, c.eval_episodes) + 10e6,
-        "t1": 8e6 * c.t1,  # of the myopic baseline's points
+        # Points of the myopic baseline; episodes of the compass, one for each move of an action.
+        "t1": 8e6 * c.t1 + 28 * S * c.T * c.eval_episodes * (c.t1 - 1) * (2 * c.H + 8),
     }
 
 

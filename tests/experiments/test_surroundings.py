@@ -15,7 +15,12 @@ from lvgts_np import adjoint
 from lvgts_np.cli import main
 from lvgts_np.experiments import batches, executors, runs, versions
 from lvgts_np.experiments.plots import run_plots, style
-from lvgts_np.experiments.run_directory import OutputError, locked
+from lvgts_np.experiments.run_directory import (
+    OutputError,
+    bounds_of,
+    locked,
+    with_right_bounds,
+)
 from lvgts_np.training import arithmetic, limits
 from lvgts_np.training.config import ALGOS, SMOKE, ConfigError, preset
 from lvgts_np.training.trainer import Trainer
@@ -323,6 +328,8 @@ SIZES = {
     "batch": {"model_batch": 3000, "hidden": 32},
     "evaluation": {"eval_episodes": 3000},
     "T": {"t2": 115, "T": 120},
+    "T, evaluation": {"t2": 65, "T": 70, "H": 16, "hidden": 64, "eval_episodes": 128},
+    "t1": {"t1": 30, "t2": 40, "T": 45, "H": 16, "eval_episodes": 64},
     "autograd": {"grad": "autograd", "model_batch": 300, "t2": 35, "T": 40},
 }
 
@@ -349,6 +356,13 @@ def test_numbers_are_counted_as_they_are_made(changes):
     made = [sum(x[0].size for x in params.values()) for params in (trainer.phi, trainer.theta)]
     ring = sum(x[:, 0].size for x in trainer.replay_buffer.columns)
     assert limits.numbers(trainer.config) == (*made, ring)
+
+
+def test_bounds_that_coincide_are_right():
+    """Where actions can do nothing the best return is the lower bound, but for rounding."""
+    config = preset("dummy_amt", t1=1, t2=2, T=4, a_max=1e-30)
+    assert bounds_of(config)["max_return"] < bounds_of(config)["floor_return"]
+    with_right_bounds(bounds_of(config), config)
 
 
 # Arguments
