@@ -40,7 +40,7 @@ OTHER = {  # token -> what it becomes, one mutant each
     "tanh": "sin", "sqrt": "abs", "break": "pass", "multiply": "add", "add": "subtract",
     '"paper"': '"sab"', '"sab"': '"paper"', '"before"': '"after"', '"after"': '"before"',
     '"mlp"': '"add"', '"add"': '"mlp"', '"query"': '"latent"', '"latent"': '"query"',
-    '"huberized"': '"relu"', '"relu"': '"huberized"',
+    '"huberized"': '"relu"', '"relu"': '"huberized"', '"square"': '"weighted"',
 }
 # fmt: on
 
