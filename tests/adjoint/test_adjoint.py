@@ -337,6 +337,19 @@ def test_only_the_shortcut_credits_a_state_that_was_cut(lm_svg, store, crosses):
     assert lambda_h[:, 4].any()
 
 
+def test_steps_are_counted_from_0_unless_said_otherwise():
+    phi, _ = random_model(CASE, CASE.rng)
+    o, a, _, r = random_episode(CASE, CASE.rng)
+    encoder = {name: x for name, x in CASE.encoder.items() if name != "count_from"}
+    args = phi, (o, a, r)
+    (_, g), (_, zero), (_, one) = (
+        model.model_loss_and_grad(*args, encoder | counted, (1.0, 1.0, 1.0))
+        for counted in ({}, {"count_from": 0}, {"count_from": 1})
+    )
+    assert all(onp.array_equal(g[name], zero[name]) for name in g)
+    assert not onp.array_equal(g["b.q.W1"], one["b.q.W1"])
+
+
 def test_neither_engine_imports_the_other():
     for module in (layers, forms, model, policy):
         source = inspect.getsource(module)

@@ -8,6 +8,7 @@ from draws import Case, cases, random_episode, random_model
 from hypothesis import given
 from oracles import assert_gradient, difference, largest, well_conditioned
 
+from lvgts_np.adjoint import model as adjoint_model
 from lvgts_np.check.oracles import frozen
 from lvgts_np.paper import losses
 from lvgts_np.paper.autodiff import value_and_grad
@@ -127,6 +128,15 @@ def test_each_loss_trains_all_that_it_should(combine):
     assert parts(gradient_of(phi, args, 0)) == encoder | {"r"}
     assert parts(gradient_of(phi, args, 1)) == encoder | {"d"}
     assert parts(gradient_of(phi, args, 2)) == {"f"}
+
+
+def test_rewards_without_an_error_have_finite_weights():
+    """As in a step whose rewards are known: 0/0 would be no number."""
+    error = onp.array([[[0.0], [0.0], [1.0], [0.0]]])
+    w = losses.reward_weights(onp.full((1, 4, 1), 0.5), error, T=2)
+    onp.testing.assert_allclose(w[0, :, 0], [4.0, 4.0, 1.0, 1.0])
+    root, _ = adjoint_model.constants(onp.full((1, 4, 1), 0.5), error, B=2)
+    onp.testing.assert_allclose(root**2, w)
 
 
 def test_the_total_is_the_weighted_sum_for_each_seed():
