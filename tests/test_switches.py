@@ -124,6 +124,8 @@ PLAIN = (str, float, int, bool)
         (encoder.block_gradient, dict(zip(FORMS, FORMS, strict=True))),
         (imagine.replay, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
         (imagine.imagined_return, {"gamma": "gamma"}),
+        (gradients.return_and_grad, {"gamma": "gamma"}),
+        (policy.return_and_grad, {"gamma": "gamma"}),
         (policy.Rollout, dict(zip(ROLLOUT, ROLLOUT, strict=True))),
         (
             model.init_model,
