@@ -6,15 +6,7 @@ import numpy as onp
 from hypothesis import strategies as st
 
 from lvgts_np.check.strategies import scales, seeds
-from lvgts_np.paper import model
-from lvgts_np.paper.constants import (
-    COMBINES,
-    REWARD_LOSSES,
-    REWARD_UNITS,
-    STORES,
-    TOPK_RULES,
-    TRANSITIONS,
-)
+from lvgts_np.paper import constants, model
 from lvgts_np.paper.imagine import infer
 
 A_MAX = 3.0
@@ -79,11 +71,14 @@ def cases(**fixed):
     ranges |= {"hidden": (1, 5), "k": (1, 9), "N": (1, 9), "encoder_N": (1, 9)}
     ranges |= {"count_from": (0, 1)}
     fields = {name: st.integers(*bounds) for name, bounds in ranges.items()}
-    fields |= {"rule": st.sampled_from(TOPK_RULES), "store": st.sampled_from(STORES)}
-    fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(COMBINES)}
-    fields |= {"transition": st.sampled_from(TRANSITIONS)}
-    fields |= {"reward_units": st.sampled_from(REWARD_UNITS)}
-    fields |= {"reward_loss": st.sampled_from(REWARD_LOSSES)}
+    fields |= {
+        "rule": st.sampled_from(constants.TOPK_RULES),
+        "store": st.sampled_from(constants.STORES),
+    }
+    fields |= {"lm_svg": st.booleans(), "combine": st.sampled_from(constants.COMBINES)}
+    fields |= {"transition": st.sampled_from(constants.TRANSITIONS)}
+    fields |= {"reward_units": st.sampled_from(constants.REWARD_UNITS)}
+    fields |= {"reward_loss": st.sampled_from(constants.REWARD_LOSSES)}
     fields |= {"gamma": st.sampled_from([1.0, 0.75]), "scale": scales(-3, 0)}
     fields |= {"seed": seeds}
     for name, value in fixed.items():

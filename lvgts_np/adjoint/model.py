@@ -79,7 +79,7 @@ def fit(name, nets, x, target, alpha, buffers, tanh=False, B=None):
     L = ½ Σ |e|² / n,   λ_y = α e / n,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
     Only f and r have a σ, and only f the tanh: y = tanh(MLP(x)), λ_MLP = λ_y (1 - y²). With a σ
-    r's loss is ½ w (y - r)², see `constants`; B is given for r. x, the parts of the input, the
+    r's loss is ½ w (y - r)², see `detached`; B is given for r. x, the parts of the input, the
     last of them ones. Returns L (S,), λ_v (in a buffer), gradient.
     """
     net, n, dtype = nets[name], target.shape[1], x[0].dtype
@@ -90,7 +90,7 @@ def fit(name, nets, x, target, alpha, buffers, tanh=False, B=None):
     slope = 1.0 - np.square(np.tanh(error, out=error)) if tanh else None
     mean, mae = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
     mean -= target
-    root, size = constants(mae, mean, B)  # SG: no λ
+    root, size = detached(mae, mean, B)  # SG: no λ
     mae -= size
     if root is not None:
         mean *= root
@@ -105,7 +105,7 @@ def fit(name, nets, x, target, alpha, buffers, tanh=False, B=None):
     return loss, lambda_v, mlp_gradient(name, x, v, lambda_v, error)
 
 
-def constants(mae, error, B):
+def detached(mae, error, B):
     """What a loss takes as given: √w of r's errors (S, T·B, 1), else None; and |e|. [A.2] (M19)
 
     w = c_t / s²,   s = max(σ, 0.2),   c_t = Σ_b e² / Σ_b (e² / s²)

@@ -62,12 +62,13 @@ def credit(phi, theta, inferred, a_max, rollout, cotangents, buffers=None):
     buffers = Buffers() if buffers is None else buffers
     rollout = Rollout(**rollout)
     nets, reads, trace, _, dr = imagine(phi, theta, inferred, a_max, rollout, buffers)
-    H, C = inferred.h_0.shape[-1], []
-    for cotangent in cotangents.astype(dr.dtype):
+    H, (S, T, B, _) = inferred.h_0.shape[-1], dr.shape
+    C = np.empty((len(cotangents), T, S, B, dr.shape[-1] - H), dr.dtype)
+    for p, cotangent in enumerate(cotangents.astype(dr.dtype)):
         lambda_x = dr * cotangent[:, None, None]
         replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
-        C.append(lambda_x[..., H:].swapaxes(0, 1).copy())  # (T, S, B, A), all that is kept
-    return np.stack(C)
+        C[p] = lambda_x[..., H:].swapaxes(0, 1)
+    return C
 
 
 def imagine(phi, theta, inferred, a_max, rollout, buffers):

@@ -92,10 +92,8 @@ def make_task(config):
 def initial_parameters(config, rng):
     """Parameters of one seed before training, leading axis 1: {"phi": ..., "theta": ...}."""
     c, task = config, make_task(config)
-    scales, f = (
-        (c.init_actions, c.init_recurrence),
-        (c.transition, c.rollout["shortcut"], c.reward_loss),
-    )
-    phi = init_model(rng, task.O, task.A, c.H, c.hidden, c.combine, *scales, *f)
+    scales = c.init_actions, c.init_recurrence
+    f_r = c.transition, c.rollout["shortcut"], c.reward_loss
+    phi = init_model(rng, task.O, task.A, c.H, c.hidden, c.combine, *scales, *f_r)
     params = {"phi": phi, "theta": init_policy(rng, c.H, task.A, c.hidden)}
     return {g: {n: x.astype(c.dtype) for n, x in xs.items()} for g, xs in params.items()}

@@ -435,7 +435,7 @@ BUGS = [
     (policy.replay, "out=x[..., H : 2 * H]", "out=0.0 * x[..., H : 2 * H]", LATENT),
     (model.fit, "mae -= size", "mae += size", check_model),
     (model.fit, "mean *= root\n    flat", "mean /= root\n    flat", WEIGHTED),
-    (model.constants, "/ s).reshape", "* s).reshape", WEIGHTED),
+    (model.detached, "/ s).reshape", "* s).reshape", WEIGHTED),
     (model.block_gradient, "buffers, B=B", "buffers", WEIGHTED),
     (policy.mean_of, "net.W2[..., :1]", "net.W2[..., -1:]",
      partial(check_policy, reward_loss="weighted")),

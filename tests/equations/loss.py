@@ -128,7 +128,7 @@ def fit(case):
     name = "rdf"[case.seed % 3]
     phi = part(models(case)[0], f"{name}.")
     width = {"r": 1, "d": case.O, "f": case.H}[name]
-    two = case._replace(B=2 * case.B)  # steps
+    two = case._replace(B=2 * case.B)  # steps of B episodes
     h, a, target, h_m = drawn(two, case.H, case.A, width, case.H)
     latent = name == "f" and case.transition == "latent"
     h_m = h_m if latent and case.shortcut else h_m[..., :0]

@@ -76,7 +76,7 @@ A.2 rew | reward loss
 $ L_{rew} = \frac{1}{2} [r(h_t, a_t) - r_t]^2
 text: paper.losses.model_losses # loss_reward, paper.losses.reward_errors,
       paper.losses.reward_weights, paper.losses.half_square
-hand: adjoint.model.fit, adjoint.model.constants
+hand: adjoint.model.fit, adjoint.model.detached
 units: reward_errors, model_losses, fit
 
 A.2 decoder | decoder loss

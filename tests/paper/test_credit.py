@@ -6,7 +6,7 @@ import autograd.numpy as np
 import naive
 import numpy as onp
 import pytest
-from draws import A_MAX, STORES, Case, cases, random_episode, random_model, random_replay
+from draws import A_MAX, Case, cases, random_episode, random_model, random_replay
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import assert_gradient
@@ -14,6 +14,7 @@ from oracles import assert_gradient
 from lvgts_np.check.strategies import seeds
 from lvgts_np.paper import attention, credit, imagine
 from lvgts_np.paper.autodiff import detach
+from lvgts_np.paper.constants import STORES
 
 T1, T2, T, N = 3, 10, 15, 4
 FEW = settings(max_examples=max(10, settings.default.max_examples // 3))

@@ -5,6 +5,7 @@ import naive
 import numpy as onp
 import pytest
 from draws import Case, cases, random_episode, random_model
+from equations.loss import naive_losses
 from hypothesis import given
 from oracles import assert_gradient, difference, largest, well_conditioned
 
@@ -36,20 +37,10 @@ def parts(gradient):
     return {name if name == "b.W" else name.rsplit(".", 1)[0] for name in reached}
 
 
-def naive_losses(phi, args, case):
-    """The three losses of each seed, means over its episodes, by the scalar program: (S, 3)."""
-    o, a, r = (x.tolist() for x in args[:3])
-    rows = []
-    for s in range(case.S):
-        episodes = [[[x_t[s][b] for x_t in x] for x in (o, a, r)] for b in range(case.B)]
-        rows.append(naive.losses(naive.seed_of(phi, s), episodes, case.encoder, **case.forms))
-    return onp.array(rows)
-
-
 def check_losses(case):
     phi, args = problem(case)
     out = onp.stack(well_conditioned(lambda: losses.model_losses(phi, *args)), axis=-1)
-    onp.testing.assert_allclose(out, naive_losses(phi, args, case).real, rtol=1e-9)
+    onp.testing.assert_allclose(out, naive_losses(naive, case, phi, *args[:3]).real, rtol=1e-9)
 
 
 @given(cases())
@@ -75,7 +66,7 @@ def check_stop_gradients(case):
     v = {name: rng.standard_normal(x.shape) for name, x in phi.items()}
     nudged = {name: phi[name] + 1e-20j * v[name] for name in phi}
     well_conditioned(lambda: losses.model_losses(phi, *args))
-    slopes = naive_losses(nudged, args, case).imag / 1e-20
+    slopes = naive_losses(naive, case, nudged, *args[:3]).imag / 1e-20
     for which in range(3):
         gradient = gradient_of(phi, args, which)
         for s in range(case.S):
@@ -135,7 +126,7 @@ def test_rewards_without_an_error_have_finite_weights():
     error = onp.array([[[0.0], [0.0], [1.0], [0.0]]])
     w = losses.reward_weights(onp.full((1, 4, 1), 0.5), error, T=2)
     onp.testing.assert_allclose(w[0, :, 0], [4.0, 4.0, 1.0, 1.0])
-    root, _ = adjoint_model.constants(onp.full((1, 4, 1), 0.5), error, B=2)
+    root, _ = adjoint_model.detached(onp.full((1, 4, 1), 0.5), error, B=2)
     onp.testing.assert_allclose(root**2, w)
 
 

@@ -11,13 +11,7 @@ import pytest
 
 from lvgts_np import adjoint
 from lvgts_np.paper import gradients, imagine, losses
-from lvgts_np.paper.constants import (
-    COMBINES,
-    REWARD_UNITS,
-    STORES,
-    TOPK_RULES,
-    TRANSITIONS,
-)
+from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES, TRANSITIONS
 from lvgts_np.training.backends import BACKENDS, ParityError, check_parity, flat, problem
 from lvgts_np.training.config import ALGOS, SMOKE, TASKS, preset
 from lvgts_np.training.trainer import Trainer, make_task
@@ -47,8 +41,8 @@ def test_they_agree_whatever_the_switches(switches):
 
 
 @pytest.mark.parametrize("units", REWARD_UNITS)
-def test_they_agree_on_the_plain_square_of_the_reward(units):
-    check(reward_loss="square", reward_units=units)
+def test_they_agree_on_the_weighted_loss_of_the_reward(units):
+    check(reward_loss="weighted", reward_units=units)
 
 
 def test_they_agree_on_a_discounted_return():

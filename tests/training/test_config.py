@@ -11,14 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lvgts_np.paper.constants import (
-    COMBINES,
-    REWARD_LOSSES,
-    REWARD_UNITS,
-    STORES,
-    TOPK_RULES,
-    TRANSITIONS,
-)
+from lvgts_np.paper import constants
 from lvgts_np.tasks import pendulum
 from lvgts_np.training.backends import BACKENDS
 from lvgts_np.training.config import (
@@ -165,9 +158,13 @@ def test_every_field_has_a_help_and_limits_that_exist():
 
 
 def test_choices_are_those_of_the_code_that_reads_them():
-    switches = {"combine": COMBINES, "topk_rule": TOPK_RULES, "store": STORES}
-    switches |= {"reward_units": REWARD_UNITS, "transition": TRANSITIONS}
-    switches |= {"reward_loss": REWARD_LOSSES}
+    switches = {
+        "combine": constants.COMBINES,
+        "topk_rule": constants.TOPK_RULES,
+        "store": constants.STORES,
+    }
+    switches |= {"reward_units": constants.REWARD_UNITS, "transition": constants.TRANSITIONS}
+    switches |= {"reward_loss": constants.REWARD_LOSSES}
     for name, choices in switches.items():
         assert CHOICES[name] == choices
     assert CHOICES["pendulum_version"] == pendulum.VERSIONS
