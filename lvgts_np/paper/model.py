@@ -176,7 +176,7 @@ def act(theta, h_t, eta_t, a_max):
 def init_model(
     rng, O, A, H, hidden,
     combine="mlp", actions=0.3, recurrence=1.5, transition="query", shortcut=True,
-    reward_loss="square",
+    reward_loss="weighted",
 ):  # fmt: skip
     """Initial model parameters phi of one seed, leading axis 1.
 

@@ -85,7 +85,10 @@ def settings(**changes):
 def parameters(S, c, O=1, A=1, seed=0):
     """phi and theta of S seeds, every entry random, in float64."""
     rng = np.random.default_rng(seed)
-    fresh = init_model(rng, O, A, c.H, c.hidden), init_policy(rng, c.H, A, c.hidden)
+    fresh = (
+        init_model(rng, O, A, c.H, c.hidden, reward_loss="square"),
+        init_policy(rng, c.H, A, c.hidden),
+    )
     return [
         {
             name: rng.standard_normal((S,) + x.shape[1:]) * (0.7 / np.sqrt(x.shape[-2]))

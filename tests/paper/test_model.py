@@ -233,9 +233,10 @@ def test_the_untrained_policy_is_its_noise():
 
 
 @pytest.mark.parametrize("combine", COMBINES)
-def test_fresh_parameters_have_the_layers_named_in_the_module(combine):
-    phi = model.init_model(onp.random.default_rng(0), 2, 1, 3, 5, combine)
-    layers = {"b.q": (6, 3), "d": (3, 2), "f": (4, 6), "r": (4, 1)}
+@pytest.mark.parametrize(("reward_loss", "of_r"), [("weighted", 2), ("square", 1)])
+def test_fresh_parameters_have_the_layers_named_in_the_module(combine, reward_loss, of_r):
+    phi = model.init_model(onp.random.default_rng(0), 2, 1, 3, 5, combine, reward_loss=reward_loss)
+    layers = {"b.q": (6, 3), "d": (3, 2), "f": (4, 6), "r": (4, of_r)}
     layers |= {"b.c": (6, 3)} if combine == "mlp" else {}
     assert len(phi) == 4 * len(layers) + 1
     assert phi["b.W"].shape == (1, 3, 3)
