@@ -597,12 +597,12 @@ show(
 # %% [markdown]
 # ## 10. Is the credit true?
 #
-# In sign when training ends, in size not, and hardly in sign as the policy starts. It is held against the environment's own derivative, that of the
-# real recall return, with all noise fixed, later observations and actions responding, and nothing
-# cut. As `o_t = o_m + (1 - a_{t-1}) ε_t`, in one episode this carries the sign of a noise that
-# nobody sees, and no model can know it. So *conditional means* are compared: over episodes whose
-# remember actions are all forced to one value. For an agent that recalls, the true mean is positive
-# below 1 and negative above.
+# In sign when training ends, in size not, and hardly in sign as the policy starts. It is held
+# against the environment's own derivative, that of the real recall return, with all noise fixed,
+# later observations and actions responding, and nothing cut. As `o_t = o_m + (1 - a_{t-1}) ε_t`, in
+# one episode this carries the sign of a noise that nobody sees, and no model can know it. So
+# *conditional means* are compared: over episodes whose remember actions are all forced to one
+# value. For an agent that recalls, the true mean is positive below 1 and negative above.
 #
 # Counted are forced values a half or more from 1 whose true mean t is over 2 standard errors from
 # 0: how often the modelled mean m has the sign of t, and the size, `Σ m t / Σ t²`, which is 1 if m

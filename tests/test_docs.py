@@ -11,7 +11,7 @@ from pages import PAGES, ROOT, examples, in_code, rows_of, table
 from lvgts_np import cli
 from lvgts_np.experiments import compass
 from lvgts_np.tasks import bounds
-from lvgts_np.training.config import TASKS, Config, ConfigError, parse, preset
+from lvgts_np.training.config import LAG_SWEEP, TASKS, Config, ConfigError, parse, preset
 from lvgts_np.training.files import read_table
 from lvgts_np.training.trainer import make_task
 
@@ -188,6 +188,16 @@ def test_the_lag_sweep_is_that_of_the_files_beside_it():
         assert float(row["mean"]) == pytest.approx(np.mean([float(r["final_return"]) for r in own]))
         assert {r["seed"] for r in own} == set("01234")
     assert table("docs/results.md", "lag") == expected
+
+
+def test_the_settings_of_the_lag_sweep_are_those_of_the_code():
+    rows = table("docs/results.md", "field")
+    length = {"episodes", "eval_every", "eval_episodes"}
+    assert {in_code(row[0])[0] for row in rows} == set(LAG_SWEEP) - length
+    for row in rows:
+        (name,) = in_code(row[0])
+        values = [getattr(Config(), name), LAG_SWEEP[name]]
+        assert [parse(name, cell.strip("`")) for cell in row[1:3]] == values
 
 
 def test_the_speeds_are_those_of_the_benchmark_s_output():

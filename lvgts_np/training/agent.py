@@ -57,10 +57,10 @@ class Agent:
         self.memory = self.h = self.a = None
         self.u = []  # u_t (S, B, A) of every step so far
 
-    def act(self, o_t, eta_t=0.0):
+    def act(self, o_t, eta_t=0.0, min_std=0.0):
         """Action on the next observation; without noise η_t, the policy's mean.
 
-        a_t = squash(μ(h_t) + σ(h_t) η_t)
+        a_t = squash(μ(h_t) + max(σ(h_t), min_std) η_t)
 
         o_t (B, O), or (S, B, O) for a batch of seeds; returns a_t (B, A) or (S, B, A).
         ValueError where o_t has another shape.
@@ -78,7 +78,7 @@ class Agent:
         self.h, _, _ = encode_step(self.phi, oa_t, self.h, self.memory, self.k, self.rule)
         self.memory = append(self.memory, self.h)
         mean, std = policy(self.theta, self.h)
-        self.u.append(mean + std * eta_t)
+        self.u.append(mean + np.maximum(std, min_std) * eta_t)
         self.a = squash(self.u[-1], self.a_max)
         return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:]).copy()  # some clip it in place
 

@@ -127,9 +127,9 @@ class ForcedAgent(Agent):
         super().__init__(phi, theta, agent.k, agent.rule, agent.a_max)
         self.task, self.forced, self.nudge = task, forced, nudge
 
-    def act(self, o_t, eta_t=0.0):
+    def act(self, o_t, eta_t=0.0, min_std=0.0):
         """Action on the next observation, as `Agent.act`."""
-        super().act(o_t, eta_t)
+        super().act(o_t, eta_t, min_std)
         t = len(self.u) - 1
         if self.forced is not None and self.task.phase(t) == "remember":
             self.a = onp.zeros_like(self.a) + self.forced[:, None]

@@ -32,7 +32,7 @@ SMALL |= {
     "k": 2,
 }
 CONFIGS = {
-    "lvgts": preset("dummy_amt", **{**SMOKE, **SMALL}),
+    "lvgts": preset("dummy_amt", **{**SMOKE, **SMALL, "exploration": 2.0}),
     "lm_svg": preset(
         "pendulum_pmt",
         **{
@@ -40,6 +40,7 @@ CONFIGS = {
             **SMALL,
             "algo": "lm_svg",
             "encoder_N": 0,
+            "model_lr_fall": "squared",
             "model_beta_2": 0.9,
         },
         **{"replay_episodes": 6, "clip_norm": 0.2, "store": "after", "count_from": 1},
@@ -73,18 +74,20 @@ class Restated:
         c, n = self.c, math.ceil(self.c.episodes / self.c.episodes_per_iteration)
         first = math.floor(c.warmup * n)  # iteration in which the policy learns
         p = max(0, i - first) / (n - first)  # share of the policy's training
-        episodes, u = self.collect()
+        episodes, u = self.collect(c.exploration ** (1 - p**3) * math.exp(-1.0 * p**3))
         for _ in range(c.model_steps):
-            self.fit_model(c.model_lr * (0.1 + 0.9 * (1 - i / (n - 1))))
+            keep = 1 - i / (n - 1)
+            keep = keep**2 if c.model_lr_fall == "squared" else keep
+            self.fit_model(c.model_lr * (0.1 + 0.9 * keep))
         if i >= first:
             self.improve_policy(episodes, u, c.policy_lr * (0.05 + 0.95 * (1 - p)))
 
-    def collect(self):
+    def collect(self, min_std):
         c, B = self.c, self.c.episodes_per_iteration
         noise = {name: x[None] for name, x in self.task.draw(self.rng["task"], B).items()}
         eta = self.rng["policy"].standard_normal((c.T, B, 1))[:, None]
         agent = Agent(self.phi, self.theta, c.k, c.topk_rule, c.a_max)
-        episodes, u = collect(self.task, agent, noise, eta)
+        episodes, u = collect(self.task, agent, noise, eta, min_std)
         r = episodes.r_recall + c.distractor_scale * episodes.r_distractor
         for b in range(B):
             slot = self.count % c.replay_episodes
@@ -170,12 +173,16 @@ BUGS = [
      "lvgts"),
     (Trainer._fit_model, "1.0 - 0.9 *", "1.0 + 0.9 *", "lvgts"),
     (Trainer._fit_model, "c.iterations - 1", "c.iterations", "lvgts"),
-    (Trainer._fit_model, "0.9 * self", "0.8 * self", "lm_svg"),
+    (Trainer._fit_model, "2.0 - self", "2.0 + self", "lm_svg"),
+    (Trainer._fit_model, '== "linear"', '!= "linear"', "lvgts"),
     (Trainer._fit_model, ", c.model_beta_2", "", "lm_svg"),
     (Trainer.iterate, ">= self.config.warmup", "> self.config.warmup", "lvgts"),
     (Trainer.iterate, "range(self.config.model_steps)", "range(1)", "lvgts"),
     (Trainer.policy_progress.fget, "self.iteration - c.warmup", "self.iteration - 0 * c.warmup",
      "lvgts"),
+    (Trainer._collect, "policy_progress**3", "policy_progress**2", "lvgts"),
+    (Trainer._collect, "LOG_STD[0] * p", "LOG_STD[1] * p", "lvgts"),
+    (Trainer._collect, ", min_std)", ")", "lvgts"),
     (Trainer._collect, "c.distractor_scale", "1.0", "lm_svg"),
     (Trainer._step, "clip_norm(g, self.config.clip_norm)", "g", "lm_svg"),
     (Trainer._infer, 'c.rollout["shortcut"]', "True", "lm_svg"),
