@@ -83,7 +83,7 @@ def test_real_rewards_and_a_perfect_replay_leave_the_models_error_alone():
 
 
 def test_the_moments_of_a_run():
-    config = preset("dummy_amt")
+    config = preset("dummy_amt", episodes=16_000)
     assert [n for n in range(501) if compass.due(config, n)] == [105, 130, 150, 200, 500]
 
 
