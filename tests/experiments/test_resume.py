@@ -648,7 +648,7 @@ def test_a_real_run_is_killed_and_goes_on(tmp_path):
     out = tmp_path / "killed"
     process = subprocess.Popen([*program, out, "--jobs", "2"], start_new_session=True)
     give_up = time.monotonic() + 60.0
-    while not list(out.rglob("checkpoint.npz")) and time.monotonic() < give_up:
+    while not list(out.glob("*/*/seed_*/checkpoint.npz")) and time.monotonic() < give_up:
         time.sleep(0.01)
     time.sleep(random.uniform(0.0, 0.5))
     os.killpg(process.pid, signal.SIGKILL)
@@ -722,7 +722,7 @@ def test_dask_goes_on_writing_alone_after_its_client_is_interrupted(tmp_path, da
     )
     save(config, tmp_path / "config.json")
     client, give_up = dask(), time.monotonic() + 60.0
-    while len(list(out.rglob("checkpoint.npz"))) < 3 and time.monotonic() < give_up:
+    while len(list(out.glob("*/*/seed_*/checkpoint.npz"))) < 3 and time.monotonic() < give_up:
         time.sleep(0.01)
     client.send_signal(signal.SIGINT)
     program = [sys.executable, ROOT / "run.py", "--config", tmp_path / "config.json", "--out", out]
