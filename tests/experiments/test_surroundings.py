@@ -348,7 +348,7 @@ def test_the_estimate_of_memory_is_between_the_peak_and_four_times_it(tmp_path, 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"combine": "add"}, {"task": "dummy_pmt", "H": 5}, {"reward_loss": "weighted"}]
+    [{}, {"combine": "add"}, {"task": "dummy_pmt", "H": 5}, {"reward_loss": "square"}]
     + [{"transition": "latent", "algo": algo} for algo in ALGOS],
 )
 def test_numbers_are_counted_as_they_are_made(changes):

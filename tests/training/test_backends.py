@@ -41,8 +41,8 @@ def test_they_agree_whatever_the_switches(switches):
 
 
 @pytest.mark.parametrize("units", REWARD_UNITS)
-def test_they_agree_on_the_weighted_loss_of_the_reward(units):
-    check(reward_loss="weighted", reward_units=units)
+def test_they_agree_on_the_plain_square_of_the_reward(units):
+    check(reward_loss="square", reward_units=units)
 
 
 def test_they_agree_on_a_discounted_return():
