@@ -106,6 +106,14 @@ def lags(config, seeds, out, modes):
     return run_study(lags, config, seeds, page, modes, "sweep not drawn", "lag ")
 
 
+def readings(config, seeds, out, modes):
+    """Flip every switch alone, and all to the letter; writes DIR/readings. [§4.2]"""
+    from lvgts_np.experiments.studies import readings
+
+    page = out / "readings" / "readings.png"
+    return run_study(readings, config, seeds, page, modes, "readings not drawn")
+
+
 def truncation(config, seeds, out, modes):
     """Hold truncated policy gradients against the true one; writes DIR/truncation. [A.1]"""
     from lvgts_np.experiments.studies import truncation
@@ -165,6 +173,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command(train, 1),
     "figure2": Command(figure2, 20, ("task", "algo")),
+    "readings": Command(readings, 20, ("task", "algo", "N", *configs.SWITCHES)),
     "truncation": Command(truncation, 3, defaults={"task": "dummy_amt"}),
     "lags": Command(lags, 5, ("task", "algo", "t2", "T"), configs.LAG_SWEEP, ("horizon",)),
 }

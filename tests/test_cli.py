@@ -17,6 +17,7 @@ import pytest
 from lvgts_np import experiments
 from lvgts_np.cli import COMMANDS, OPTIONS, main
 from lvgts_np.experiments.studies import training
+from lvgts_np.experiments.studies.readings import LETTER
 from lvgts_np.tasks import BoundsError
 from lvgts_np.training import checkpoint
 from lvgts_np.training.config import (
@@ -25,6 +26,7 @@ from lvgts_np.training.config import (
     HELP,
     LAG_SWEEP,
     SMOKE,
+    SWITCHES,
     TASKS,
     Config,
     ConfigError,
@@ -570,11 +572,13 @@ def test_help_names_every_option_task_command_and_field_with_its_default(capfd):
 
 
 @pytest.mark.parametrize(
-    ("command", "changes"), [("figure2", {}), ("lags", LAG_SWEEP), ("horizon", LAG_SWEEP)]
+    ("command", "changes"),
+    [("figure2", {}), ("lags", LAG_SWEEP), ("horizon", LAG_SWEEP), ("readings", {})],
 )
 def test_help_of_a_study_leaves_out_what_it_sets_and_shows_its_defaults(command, changes, capfd):
     out, fields = help_of(capfd, command)
     varied = {"task", "algo"} | ({"t2", "T"} if changes else set())
+    varied |= {"N", *SWITCHES} if command == "readings" else set()
     assert list(fields) == [name for name in FIELDS if name not in varied]
     for name, (default, _) in fields.items():
         assert parse(name, default) == getattr(Config(**changes), name)
@@ -587,24 +591,29 @@ def test_help_of_a_study_leaves_out_what_it_sets_and_shows_its_defaults(command,
     assert capfd.readouterr().out == out
 
 
-@pytest.mark.parametrize(("command", "seeds"), [("figure2", 20), ("lags", 5), ("horizon", 5)])
+@pytest.mark.parametrize(
+    ("command", "seeds"), [("figure2", 20), ("lags", 5), ("horizon", 5), ("readings", 20)]
+)
 def test_what_arrives_at_a_study(command, seeds, monkeypatch):
     calls = []
     monkeypatch.setattr(
         training, "train_study", lambda *args, **modes: calls.append((*args, modes)) or []
     )
     monkeypatch.setattr(training, "report_study", lambda *_: True)
-    assert main(["--set", "N=3", "--out", "there", command, "--no-parity"]) == 0
+    assert main(["--set", "k=2", "--out", "there", command, "--no-parity"]) == 0
     ((conditions, numbers, directory, modes),) = calls
-    name = "figure2" if command == "figure2" else "horizon"
+    name = {"lags": "horizon"}.get(command, command)
     assert (numbers, directory) == (range(seeds), Path("there") / name)
     assert modes == {"jobs": 1, "force": False, "resume": False, "quiet": False, "parity": False}
     arrived = dict(conditions.values())
     if command == "figure2":
-        configs = [preset(task, algo=a, N=3) for task in TASKS for a in ALGOS]
+        configs = [preset(task, algo=a, k=2) for task in TASKS for a in ALGOS]
         assert arrived == {Path("there") / c.task / c.algo: c for c in configs}
+    elif command == "readings":
+        last = preset("pendulum_amt", algo="lm_svg", k=2, **LETTER)
+        assert arrived[Path("there/readings/pendulum_amt/lm_svg/all_to_the_letter")] == last
     else:
-        at_10 = preset("dummy_amt", **LAG_SWEEP, N=3, t2=11, T=16)
+        at_10 = preset("dummy_amt", **LAG_SWEEP, k=2, t2=11, T=16)
         assert arrived[Path("there/horizon/lag_10/lvgts")] == at_10
 
 

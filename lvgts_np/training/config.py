@@ -173,6 +173,13 @@ LAG_SWEEP = {
     "eval_episodes": 128,
 }  # fmt: skip
 
+# Values of the switches of docs/differences.md that are not the defaults.
+SWITCHES = {
+    "pendulum_version": ("v1",), "distractor_scale": (0.0, 1.0), "combine": ("add",),
+    "encoder_N": (0,), "topk_rule": ("sab",), "transition": ("latent",), "reward_units": ("relu",),
+    "reward_loss": ("square",), "count_from": (1,), "gamma": (0.9, 0.75), "store": ("after",),
+}  # fmt: skip
+
 
 def preset(task, **changes):
     """Settings of a task with some fields changed: one set serves all four tasks."""

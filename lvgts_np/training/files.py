@@ -21,6 +21,7 @@ WORDS = (
     "phase",
     "task",
     "algo",
+    "reading",
     "estimator",
     "kind",
     "actions",

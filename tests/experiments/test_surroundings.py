@@ -99,7 +99,9 @@ def test_an_old_python_is_refused(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(("study", "name"), [("figure2", "figure2"), ("lags", "horizon")])
+@pytest.mark.parametrize(
+    ("study", "name"), [("figure2", "figure2"), ("lags", "horizon"), ("readings", "readings")]
+)
 def test_a_study_finds_its_own_folder_in_the_way_before_it_trains(tmp_path, capsys, study, name):
     (tmp_path / name).write_text("mine")
     assert main([study, "--smoke", "--quiet", "--out", str(tmp_path)]) == 2
