@@ -53,7 +53,8 @@ def write_diagnostics(trainer, directories):
         write_table(path / "attention.csv", ("t", "i", "weight"), [(*at, A[at]) for at in earlier])
         rows = [(*at, mean[at], rms[at]) for at in np.ndindex(mean.shape)]
         write_table(path / "credit.csv", ("j", "i", "mean", "rms"), rows)
-        rows = [(*at, C[at]) for at in np.ndindex(C[:SINGLE_EPISODES].shape)]
+        few = C[:SINGLE_EPISODES]
+        rows = [(*at, few[tuple(at)]) for at in np.argwhere(few).tolist()]  # of 0 there is most
         write_table(path / "credit_episodes.csv", ("episode", "j", "i", "credit"), rows)
         write_table(path / "episode.csv", *first_episode(trainer.task, d, s))
 

@@ -36,7 +36,9 @@ def query_noise(phi, h_t, h_m, a_t, q_tp1, h_tp1, seen):
     seen is what the encoder read, h_m what f reads; ρ_t is the difference that this makes.
     """
     mean, mae = predict(phi, h_t, a_t)
-    rho_t = combine(phi, q_tp1, seen) - combine(phi, q_tp1, h_m)
+    rho_t = onp.zeros_like(value_of(q_tp1))
+    if h_m is not seen:  # LM-SVG
+        rho_t = combine(phi, q_tp1, seen) - combine(phi, q_tp1, h_m)
     return (q_tp1 - mean) / noise_scale(mae), rho_t
 
 

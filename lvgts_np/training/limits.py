@@ -52,7 +52,7 @@ def memory(c, S):
         "model_batch": batch * fit * c.model_batch,
         "episodes_per_iteration": S * batch * (replay + tape) * c.episodes_per_iteration,
         "eval_episodes": S * batch * (replay + tape + 7 * c.T) * c.eval_episodes,
-        "T": 300 * c.T**2 * min(EPISODES_WRITTEN, c.eval_episodes) + 10e6,
+        "T": 90 * c.T**2 * min(EPISODES_WRITTEN, c.eval_episodes) + 10e6,
         # Points of the myopic baseline; episodes of the compass, one for each move of an action.
         "t1": 8e6 * c.t1 + 28 * S * c.T * c.eval_episodes * (c.t1 - 1) * (2 * c.H + 8),
     }
@@ -62,7 +62,7 @@ def disk(c):
     """Bytes of a seed's files, while the new checkpoint and the one before stand side by side."""
     model, policy, ring = numbers(c)
     checkpoint = np.dtype(c.dtype).itemsize * (3 * (model + policy) + ring)
-    return 3 * checkpoint + 400 * c.T**2 + 1_000 * c.iterations / c.eval_every + 1e5
+    return 3 * checkpoint + 250 * c.T**2 + 1_000 * c.iterations / c.eval_every + 1e5
 
 
 def check_memory(needs, processes=1):

@@ -103,6 +103,19 @@ def test_lm_svg_credit_from_recall_to_remember_is_exactly_zero_in_the_file(tmp_p
         assert (max(late) == 0.0) == zero
 
 
+def test_single_episodes_leave_out_the_credit_that_is_0_and_nothing_else(tmp_path):
+    smoke(tmp_path, set_=["eval_episodes=4"])
+    folder, total = tmp_path / "dummy_amt/lvgts/seed_0", {}
+    for r in rows(folder / "credit_episodes.csv"):
+        assert float(r["credit"]) != 0.0
+        assert 0 <= int(r["episode"]) < 4
+        total[r["j"], r["i"]] = total.get((r["j"], r["i"]), 0.0) + float(r["credit"])
+    for r in rows(folder / "credit.csv"):
+        known = total.get((r["j"], r["i"]), 0.0)
+        assert float(r["mean"]) == pytest.approx(known / 4, rel=1e-4, abs=1e-8)
+        assert (r["rms"] == "0.0") == ((r["j"], r["i"]) not in total)
+
+
 def test_a_used_folder_is_refused_and_force_overwrites_it(tmp_path, capsys):
     assert smoke(tmp_path) == 0
     log = tmp_path / "dummy_amt/lvgts/seed_0/log.csv"

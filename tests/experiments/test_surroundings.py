@@ -330,6 +330,7 @@ SIZES = {
     "batch": {"model_batch": 3000, "hidden": 32},
     "evaluation": {"eval_episodes": 3000},
     "T": {"t2": 115, "T": 120},
+    "T, not truncated": {"t2": 115, "T": 120, "N": 120, "encoder_N": 0},
     "T, evaluation": {"t2": 65, "T": 70, "H": 16, "hidden": 64, "eval_episodes": 128},
     "t1": {"t1": 30, "t2": 40, "T": 45, "H": 16, "eval_episodes": 64},
     "autograd": {"grad": "autograd", "model_batch": 300, "t2": 35, "T": 40},
