@@ -190,6 +190,30 @@ def test_the_lag_sweep_is_that_of_the_files_beside_it():
     assert table("docs/results.md", "lag") == expected
 
 
+@pytest.mark.parametrize(("algo", "head"), [("lvgts", "LVGTS"), ("lm_svg", "LM-SVG")])
+def test_the_readings_are_those_of_the_files_beside_them(algo, head):
+    cells, runs = {}, rows_of("readings_runs.csv")
+    for row in rows_of("readings.csv"):
+        key = [row[name] for name in ("task", "algo", "reading")]
+        own = [r for r in runs if [r[name] for name in ("task", "algo", "reading")] == key]
+        assert float(row["mean"]) == pytest.approx(np.mean([float(r["final_return"]) for r in own]))
+        assert len(own) == int(row["n"]) == 20
+        x = {n: f"{float(y):z.2f}" for n, y in row.items() if NUMBER.fullmatch(y)}
+        difference = "{difference} [{difference_low}, {difference_high}]".format(**x)
+        mine = [f"{x['mean']} ({x['worst']})", row["solved"]]
+        mine += ["" if row["reading"] == "defaults" else difference]
+        mine += [f"{x['compass_sign']}, {x['compass_ratio']}"] if algo == "lvgts" else []
+        if row["algo"] == algo:
+            cells.setdefault(row["reading"], {})[row["task"]] = mine
+    expected = []
+    for reading, by_task in cells.items():
+        blank = [""] * len(by_task["pendulum_amt"])
+        name = f"`{reading}`" if re.fullmatch(r"\S+=\S+", reading) else reading
+        expected.append([name, *by_task.get("dummy_amt", blank), *by_task["pendulum_amt"]])
+    found = table("docs/differences.md", head)
+    assert sorted(found) == sorted(expected)
+
+
 def test_the_settings_of_the_lag_sweep_are_those_of_the_code():
     rows = table("docs/results.md", "field")
     length = {"episodes", "eval_every", "eval_episodes"}
