@@ -114,7 +114,7 @@ BUGS = [
     (model.noise_scale, "MIN_NOISE_SCALE", "0.0", check_infer, CASE),
     (forms.query_errors, "onp.abs(detach(error))", "np.abs(error)", check_stop_gradients, CASE),
     (nets.huberized_relu, "0.5 * slope", "slope", check_maps, CASE),
-    (forms.query_noise, "seen) - combine", "seen) + combine", check_replay_is_exact, CASE, False),
+    (forms.query_noise, "seen) - combine", "seen) + combine", check_replay_is_exact, LM_SVG, False),
     (imagine.infer, "(u_t - mean)", "(u_t + mean)", check_replay_is_exact, CASE, True),
     (model.transition, "* xi_t", "* -xi_t", check_replay_is_exact, CASE, False),
     (model.latent, "+ rho_t", "", check_replay_is_exact, LM_SVG, False),
