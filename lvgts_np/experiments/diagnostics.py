@@ -54,7 +54,7 @@ def write_diagnostics(trainer, directories):
         rows = [(*at, mean[at], rms[at]) for at in np.ndindex(mean.shape)]
         write_table(path / "credit.csv", ("j", "i", "mean", "rms"), rows)
         few = C[:SINGLE_EPISODES]
-        rows = [(*at, few[tuple(at)]) for at in np.argwhere(few).tolist()]  # of 0 there is most
+        rows = [(*at, few[at]) for at in zip(*few.nonzero(), strict=True)]  # most are 0
         write_table(path / "credit_episodes.csv", ("episode", "j", "i", "credit"), rows)
         write_table(path / "episode.csv", *first_episode(trainer.task, d, s))
 

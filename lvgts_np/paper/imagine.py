@@ -37,12 +37,12 @@ def infer(phi, theta, o, a, u, encoder, shortcut, transition="query"):
     """
     h, w, q = encode(phi, o, a, **encoder)
     form = form_of(transition)
-    xi, rho, memory = [], [], None
+    f_read, xi, rho, memory = transition_read(shortcut, form), [], [], None
     for t in range(len(h) - 1):
         memory = append(memory, h[t])
         # DEVIATION: Algorithm 1 makes h_{t+1} with w_t; §3.2 makes it with w_{t+1}, i <= t. (M7)
         seen = read(w[t + 1], memory)
-        h_m = seen if shortcut else form.read_nothing(w[t + 1], memory)
+        h_m = seen if f_read is read else f_read(w[t + 1], memory)
         # UNSPECIFIED: how ξ is inferred; what the prediction leaves, so the replay is exact. (M9)
         xi_t, rho_t = form.noise(phi, h[t], h_m, a[t], q[t + 1], h[t + 1], seen)
         xi.append(xi_t)

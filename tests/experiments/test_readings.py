@@ -49,7 +49,7 @@ def test_each_reading_changes_its_own_fields_and_no_other(tmp_path):
         elif reading.startswith("not truncated"):
             assert changed["N"] == config.T
             assert set(changed) - {"N"} <= {"encoder_N"}
-    names = {task: {name for t, name in found if t == task} for task in readings.TASKS}
+    names = {task: {name for t, name in found if t == task} for task in readings.AMT}
     alone = names["pendulum_amt"] - names["dummy_amt"]
     assert names["dummy_amt"] < names["pendulum_amt"]
     assert alone == {f"lvgts {x}={y}" for x in readings.PENDULUM for y in SWITCHES[x]}

@@ -11,11 +11,11 @@ import numpy as np
 from lvgts_np.experiments.plots.paper_plots import round_trip, save_both
 from lvgts_np.experiments.plots.readings_plot import plot_readings
 from lvgts_np.experiments.plots.style import BOUNDS
-from lvgts_np.experiments.studies.statistics import interval
+from lvgts_np.experiments.studies.claims import AMT
+from lvgts_np.experiments.studies.statistics import interval, paired
 from lvgts_np.experiments.studies.summary import column, final_returns, run_summaries, summarise
 from lvgts_np.training.config import SWITCHES
 
-TASKS = ("dummy_amt", "pendulum_amt")
 DEFAULTS = "defaults"
 # What the paper writes, wherever it can be run. It has no N for the encoder, and no share of the
 # pendulum's reward in G; A.2 has plain squares.
@@ -48,7 +48,7 @@ RUNS = ("task", "algo", "reading", "seed", "final_return", *BOUNDS)
 def conditions(config, out):
     """Directory and Config {(task, "algo reading"): (directory, config)}."""
     found = {}
-    for task in TASKS:
+    for task in AMT:
         for algo, readings in (("lvgts", READINGS), ("lm_svg", BASELINE)):
             for name, fields in readings.items():
                 if fields and task == "dummy_amt" and set(fields) <= set(PENDULUM):
@@ -71,8 +71,9 @@ def report(study, directory):
         base = defaults.setdefault((task, algo), x)  # they come first
         low, high = interval(x)
         more = {"reading": reading, "algo": algo, "low": low, "high": high}
-        more |= dict(zip(("difference_low", "difference_high"), interval(x - base), strict=True))
-        more |= {"difference": np.mean(x - base)}
+        pairs = paired(x, base)
+        more |= {"difference": pairs.mean}
+        more |= {"difference_low": pairs.low, "difference_high": pairs.high}
         for what in ("attention_untrained", "compass_sign", "compass_ratio"):
             known = column(runs, what)
             known = known[np.isfinite(known)]
