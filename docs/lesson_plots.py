@@ -174,7 +174,7 @@ def compass(moments, a_m, action=0):
             error = np.sqrt((error**2).sum(axis=0)) / len(seeds)
             ax.errorbar(x[0], credit.mean(axis=0), error, elinewidth=1, capsize=2, ms=4, **look)
         ax.set(title=title, xlabel="forced remember actions")
-    axes[0].set_ylabel(f"mean credit of $a_{action}$")
+    axes[0].set(ylabel=f"mean credit of $a_{action}$", ylim=(-1.5, 1.5))  # few steep means beyond
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -22,6 +22,10 @@ def plant(monkeypatch, function, old, new, helpers=None):
             monkeypatch.setattr(module, name, helper, raising=False)
     code = changed(function, old, new, dict(vars(module))).__code__
     planted = FunctionType(code, vars(module), function.__name__, function.__defaults__)
+    planted.__qualname__ = function.__qualname__
+    if "." in function.__qualname__:  # a method
+        kind = getattr(module, function.__qualname__.rpartition(".")[0])
+        monkeypatch.setattr(kind, function.__name__, planted)
     for other in list(sys.modules.values()):
         for name, value in list(vars(other).items()) if hasattr(other, "__dict__") else ():
             if value is function and other.__name__.startswith(KNOWN_BY):

@@ -8,7 +8,7 @@ import pytest
 from draws import A_MAX, Case, random_episode, random_model, random_replay
 
 from lvgts_np import adjoint
-from lvgts_np.adjoint import layers, policy
+from lvgts_np.adjoint import memory, policy
 from lvgts_np.adjoint import model as encoder
 from lvgts_np.paper import attention, constants, forms, gradients, imagine, losses, model, nets
 from lvgts_np.training.config import Config
@@ -48,7 +48,7 @@ def naive_replay(store):
 RULE = {
     "text": lambda rule: attention.topk_weights(SCORES, 2, rule),
     "text, short memory": lambda rule: attention.topk_weights(SCORES, 9, rule),
-    "adjoint": lambda rule: layers.excesses(np.sort(SCORES, axis=-1)[0, 0, 1:], 4, 2, rule),
+    "adjoint": lambda rule: memory.threshold_rank(4, 2, rule),
     "restatement": lambda rule: naive.topk(SCORES[0, 0].tolist(), 2, rule),
 }
 STORE = {

@@ -8,7 +8,6 @@ from lvgts_np.adjoint.forms import form_of
 from lvgts_np.adjoint.layers import (
     Buffers,
     add_at,
-    flat_indices,
     flatten_time,
     mlp,
     mlp_adjoint,
@@ -16,6 +15,7 @@ from lvgts_np.adjoint.layers import (
     networks,
     of_latents,
 )
+from lvgts_np.adjoint.memory import attended
 from lvgts_np.paper.constants import LOG_STD
 
 
@@ -66,9 +66,24 @@ def credit(phi, theta, inferred, a_max, rollout, cotangents, buffers=None):
     C = np.empty((len(cotangents), T, S, B, dr.shape[-1] - H), dr.dtype)
     for p, cotangent in enumerate(cotangents.astype(dr.dtype)):
         lambda_x = dr * cotangent[:, None, None]
-        replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
+        last = np.flatnonzero(cotangent).max(initial=0)
+        replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers, last)
         C[p] = lambda_x[..., H:].swapaxes(0, 1)
     return C
+
+
+def response(phi, theta, inferred, a_max, rollout, cotangents, buffers=None):
+    """Derivative of the replay's actions with respect to earlier ones: Σ_j g_j ∂â_j / ∂â_i.
+
+    cotangents g (T, S, B, A), the others as in `return_and_grad`; returns (T, S, B, A).
+    """
+    buffers = Buffers() if buffers is None else buffers
+    rollout = Rollout(**rollout)
+    nets, reads, trace, _, lambda_x = imagine(phi, theta, inferred, a_max, rollout, buffers)
+    H = inferred.h_0.shape[-1]
+    lambda_x[..., :H], lambda_x[..., H:] = 0.0, np.swapaxes(cotangents, 0, 1)
+    replay_adjoint(nets, trace, reads, lambda_x, rollout, buffers)
+    return lambda_x[..., H:].swapaxes(0, 1)
 
 
 def imagine(phi, theta, inferred, a_max, rollout, buffers):
@@ -77,29 +92,22 @@ def imagine(phi, theta, inferred, a_max, rollout, buffers):
         raise ValueError(f"unknown store {rollout.store!r}")
     nets = networks(theta, "pi")
     nets |= networks(phi, "f", "b.c", "r", reward_units=rollout.reward_units)
-    reads = [attended(w_t, len(inferred.w)) for w_t in inferred.w] if rollout.shortcut else None
+    reads = attended(inferred.w).best if rollout.shortcut else None
     trace = replay(nets, inferred, reads, a_max, rollout.transition, buffers)
     net, x = mean_of(nets["r"]), flatten_time(trace.x_r)
     shape = x.shape[:2] + net.W1.shape[2:]
     v = buffers("v_r", shape, x.dtype)
     zeros = buffers("zeros", shape[1:], x.dtype, np.zeros)
-    r_hat = mlp(net, x, v, zeros)
-    lambda_v = mlp_adjoint(net, v, np.ones_like(r_hat))
-    dr = np.matmul(lambda_v, net.W1[:, :-1].mT)  # r̂_t = r(ĥ_t, â_t)
+    slope = buffers("slope_r", shape, x.dtype)
+    r_hat = mlp(net, x, v, zeros, slope=slope)
+    lambda_v = mlp_adjoint(net, v, np.ones_like(r_hat), slope=slope)
+    dr = np.matmul(lambda_v, net.W1T[..., :-1])  # r̂_t = r(ĥ_t, â_t)
     return nets, reads, trace, r_hat[..., 0], dr.reshape(trace.x_r.shape[:-1] + dr.shape[-1:])
 
 
 def mean_of(net):
     """r without its σ, which no return depends on."""
-    return net._replace(W2=net.W2[..., :1], b2=net.b2[..., :1])
-
-
-def attended(w, T):
-    """Non-zero weights (K, S, B) of w_t (S, B, t), K at most in an episode, and flat indices."""
-    K = np.count_nonzero(w, axis=-1).max(initial=0)
-    best = np.argsort(w, axis=-1).transpose(2, 0, 1)[w.shape[-1] - K :]
-    w = np.take_along_axis(w.transpose(2, 0, 1), best, axis=0)
-    return w, flat_indices(best, (w.shape[1], T, w.shape[2], None))
+    return net._replace(W2=net.W2[..., :1], W2T=net.W2T[:, :1], b2=net.b2[..., :1])
 
 
 class Trace(NamedTuple):
@@ -121,7 +129,7 @@ def replay(nets, inferred, reads, a_max, transition, buffers):
     â_t = a_max tanh(u_t / a_max),   u_t = μ(ĥ_t) + σ(ĥ_t) η_t,
     ĥ_{t+1} = f(ĥ_t, h_m, â_t, ξ_t, ρ_t)
 
-    h_m = Σ_i w_{t+1}[i] ĥ_i, `attended` at t+1 in reads; 0 where reads is None (LM-SVG).
+    h_m = Σ_i w_{t+1}[i] ĥ_i, the best of `Attention` in reads; 0 where that is None (LM-SVG).
     """
     T, (S, B, H), A = len(inferred.eta), inferred.h_0.shape, inferred.eta[0].shape[-1]
     hidden, dtype = nets["pi"].W1.shape[-1], nets["pi"].W1.dtype
@@ -132,7 +140,7 @@ def replay(nets, inferred, reads, a_max, transition, buffers):
     F = nets["f"].W1.shape[1] if of_latents(transition) else 2 * H + 1
     x = buffers("x_t", (S, B, F), dtype)  # what makes ĥ_{t+1}: h_m from H to 2H
     x_pi[..., -1], x_r[..., -1], x[..., H:-1], x[..., -1] = 1.0, 1.0, 0.0, 1.0
-    zeros, (step, _) = buffers("zeros", (B, hidden), dtype, np.zeros), form_of(transition)
+    zeros, step = buffers("zeros", (B, hidden), dtype, np.zeros), form_of(transition).step
     h_hat, a_hat, h_tp1 = x_pi[..., :-1], x_r[..., H:-1], buffers("h_tp1", (S, B, H), dtype)
     h_hat[:, 0] = x_r[:, 0, :, :H] = inferred.h_0  # line 10
     for t in range(T):  # line 13
@@ -155,7 +163,7 @@ def replay(nets, inferred, reads, a_max, transition, buffers):
     return trace
 
 
-def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
+def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers, last=None):
     """Backward pass of the replay: the derivative of the return. [Alg. 1, lines 15-24]
 
     λ_ĥ_t = [N ∤ t+c] (∂r̂ + λ_ĥ_{t+1} ∂f/∂ĥ_t + λ_u_t ∂u_t/∂ĥ_t) + Σ_{s>t} w_s[t] λ_h_m^s
@@ -164,32 +172,33 @@ def replay_adjoint(nets, trace, reads, lambda_x_r, rollout, buffers):
 
     lambda_x_r (S, T, B, H+A) (in/out) enters with the rewards' derivatives with respect to
     (ĥ_t, â_t), and is left with the return's: â_t's part is its credit. Returns λ_v and λ of the
-    output of pi, in buffers.
+    output of pi, in buffers. Nothing behind the step `last` is predicted to be rewarded.
     """
-    (x_pi, v_pi, *_, du, du_dout), (_, step_adjoint) = trace, form_of(rollout.transition)
+    (x_pi, v_pi, *_, du, du_dout), form = trace, form_of(rollout.transition)
     S, T, B, H = *x_pi.shape[:3], x_pi.shape[3] - 1
-    W_pi = nets["pi"].W1[:, :-1]
+    W_pi = nets["pi"].W1T[..., :-1]
     lambda_h = buffers("lambda_h_hat", (S, T, B, H), du.dtype)
     lambda_out = buffers("lambda_out", du_dout.shape, du.dtype)
     lambda_v_pi = buffers("lambda_v_pi", v_pi.shape, du.dtype)
     lambda_z = buffers("lambda_z_t", (S, B, H), du.dtype)
     lambda_v_c = buffers("lambda_v_c_t", (S, B, v_pi.shape[-1]), du.dtype)
     lambda_h[...] = 0.0
-    for t in reversed(range(T)):
+    last = T - 1 if last is None else last
+    for t in reversed(range(last + 1)):
         lambda_h_t, lambda_a = lambda_x_r[:, t, :, :H], lambda_x_r[:, t, :, H:]
-        if t + 1 < T:
-            lambda_h_a, lambda_h_m = step_adjoint(  # ĥ_{t+1} = f(ĥ_t, h_m, â_t)
+        if t < last:
+            lambda_h_a, lambda_h_m = form.step_adjoint(  # ĥ_{t+1} = f(ĥ_t, h_m, â_t)
                 nets, trace, t, lambda_h[:, t + 1], lambda_z, lambda_v_c
             )
             lambda_x_r[:, t] += lambda_h_a
-        if t + 1 < T and reads is not None:  # h_m = Σ_i w_{t+1}[i] ĥ_i
+        if t < last and reads is not None:  # h_m = Σ_i w_{t+1}[i] ĥ_i
             w, at = reads[t + 1]
             add_at(lambda_h, at, w[..., None] * lambda_h_m)  # the temporal shortcut
         lambda_u = lambda_a * du[:, t]  # â_t = a_max tanh(u_t / a_max)
         np.multiply(np.tile(lambda_u, 2), du_dout[:, t], out=lambda_out[:, t])  # u_t = μ + σ η_t
         mlp_adjoint(nets["pi"], v_pi[:, t], lambda_out[:, t], lambda_v_pi[:, t])
         if (t + rollout.count_from) % rollout.N != 0:  # the truncation: else the carry is detached
-            lambda_h[:, t] += lambda_h_t + np.matmul(lambda_v_pi[:, t], W_pi.mT)
+            lambda_h[:, t] += lambda_h_t + np.matmul(lambda_v_pi[:, t], W_pi)
         elif rollout.store == "after":  # the memory holds the detached latent too
             lambda_h[:, t] = 0.0
     return lambda_v_pi, lambda_out

@@ -108,7 +108,7 @@ def begin(config, paths, seeds):
         note_versions(trainer, paths)
     else:
         trainer = Trainer(config, seeds)
-        empty = {name: as_csv(x) for name, x in log_headers(config, trainer.seconds).items()}
+        empty = {name: as_csv([x]) for name, x in log_headers(config, trainer.seconds).items()}
         states = [{"logs": empty}] * len(paths)
         for path in paths:
             config_file.save(config, path / "config.json")
@@ -197,5 +197,5 @@ def summary(trainer, s, tables):
 
 def untrained_attention(config, seed):
     """Share of the recall phase's attention on the remember phase before any training."""
-    _, _, inferred = Trainer(config, [seed]).probe(config.eval_episodes, "compass")
-    return float(attention_share(inferred.w, config.t1, config.t2)[0])
+    *_, parts = Trainer(config, [seed]).probe_in_parts(config.eval_episodes, "compass")
+    return float(attention_share([part.w for part in parts], config.t1, config.t2)[0])

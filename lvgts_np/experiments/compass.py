@@ -9,7 +9,6 @@ import numpy as np
 
 from lvgts_np.paper.autodiff import vjp
 from lvgts_np.paper.credit import phase_cotangents
-from lvgts_np.paper.imagine import infer, policy_replay, replay
 from lvgts_np.paper.model import reward
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.replay_buffer import collect
@@ -53,18 +52,20 @@ def compass(trainer):
     returns = recall_return, lambda agent, episodes: predicted_return(c, agent, episodes)
     true = differences(task, trainer.agent(), noise, actions, forced=forced, of=returns)
     episodes, u = collect(task, ForcedAgent(trainer.agent(), task, forced), noise)
-    data = episodes.o.astype(c.dtype), episodes.a.astype(c.dtype), u.astype(c.dtype)
+    slopes, recall = reward_slopes(task, noise, episodes.a), phase_cotangents(c.T, c.t2)[1:]
     found = dict(zip(ESTIMATORS, true, strict=False))
-    for name, (shortcut, cut) in ROLLOUTS.items():
-        if shortcut not in c.shortcuts:  # f has no such form
-            found[name] = np.full_like(true[0], np.nan)
-            continue
-        rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T + 1}  # never
-        inferred = infer(trainer.phi, trainer.theta, *data, c.encoder, shortcut, c.transition)
-        replayed = trainer.phi, trainer.theta, inferred, c.a_max, rollout
-        if (shortcut, cut) == (c.shortcuts[0], True):
-            found["learned f"] = real_reward_credit(task, noise, *replayed)
-        found[name] = trainer.backend.credit(*replayed, phase_cotangents(c.T, c.t2)[1:])[0]
+    found |= {name: np.full_like(true[0], np.nan) for name in ("learned f", *ROLLOUTS)}
+    for part in trainer.parts(len(forced)):
+        for name, (shortcut, cut) in ROLLOUTS.items():
+            if shortcut not in c.shortcuts:  # f has no such form
+                continue
+            rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T + 1}  # never
+            inferred = trainer.infer(episodes, u, part, shortcut)
+            replayed = trainer.phi, trainer.theta, inferred, c.a_max, rollout
+            found[name][:, :, part] = trainer.backend.credit(*replayed, recall)[0, : len(actions)]
+            if (shortcut, cut) == (c.shortcuts[0], True):
+                C = trainer.backend.response(*replayed, slopes[:, :, part])
+                found["learned f"][:, :, part] = C[: len(actions)]
     rows = [[] for _ in trainer.seeds]
     for estimator in ESTIMATORS:
         for i in actions:
@@ -105,23 +106,24 @@ def agreement(config, table):
 def predicted_return(config, agent, episodes):
     """Sum of the predicted rewards of the recall phase along real episodes, (S, B)."""
     r_hat = [
-        reward(agent.phi, agent.memory[:, :, t], episodes.a[t], config.reward_units)[..., 0]
+        reward(agent.phi, agent.h[t], episodes.a[t], config.reward_units)[..., 0]
         for t in range(config.t2 + 1, config.T)
     ]
     return sum(r_hat)
 
 
-def real_reward_credit(task, noise, phi, theta, inferred, a_max, rollout):
-    """Credit of the replay's actions for the real recall rewards of the replay's actions."""
-    pi = policy_replay(theta, inferred, a_max)
+def reward_slopes(task, noise, a):
+    """Derivatives of the recall return with respect to each action of real episodes (T, S, B, A).
 
-    def recall_return(nudge):
-        _, _, a_hat = replay(phi, lambda h, t: pi(h, t) + nudge[t], inferred, **rollout)
+    The task alone responds; the agent's later actions are as they were.
+    """
+
+    def recall_return(a):
         (state, _), R = task.reset(noise), 0.0
-        for a_t in a_hat:
+        for a_t in a:
             state, _, r_recall, _ = task.step(state, a_t)
             R = R + r_recall
         return R
 
-    R, backward = vjp(recall_return, [np.zeros_like(eta_t) for eta_t in inferred.eta])
+    R, backward = vjp(recall_return, list(a))
     return np.stack(backward(np.ones_like(R)))

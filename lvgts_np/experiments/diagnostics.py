@@ -8,10 +8,10 @@ from lvgts_np.paper.imagine import policy_replay, replay
 from lvgts_np.tasks.memory import Episodes
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import write_table
+from lvgts_np.training.limits import EPISODES_WRITTEN, ROWS
 from lvgts_np.training.metrics import attention_map, per_seed
 
 TABLES = ("attention.csv", "credit.csv", "credit_episodes.csv", "episode.csv")
-SINGLE_EPISODES = 8  # whose own credit matrices are written
 
 
 class Diagnostics(NamedTuple):
@@ -30,10 +30,15 @@ def diagnose(trainer, B=64):
     c = trainer.config
     episodes, noise, inferred = trainer.probe(B)
     C = trainer.credit(inferred, np.eye(c.T))[..., 0]  # (T, T, S, B)
-    pi = policy_replay(trainer.theta, inferred, c.a_max)
-    r_hat, _, _ = replay(trainer.phi, pi, inferred, **c.rollout)
-    A, C = attention_map(inferred.w), C.transpose(2, 3, 0, 1)
-    return Diagnostics(A, C, episodes, noise, np.stack(r_hat))
+    A, C = attention_map([inferred.w]), C.transpose(2, 3, 0, 1)
+    return Diagnostics(A, C, episodes, noise, predicted_rewards(trainer, inferred))
+
+
+def predicted_rewards(trainer, inferred):
+    """Predicted rewards r̂_t of the replay, (T, S, B, 1)."""
+    pi = policy_replay(trainer.theta, inferred, trainer.config.a_max)
+    r_hat, _, _ = replay(trainer.phi, pi, inferred, **trainer.config.rollout)
+    return np.stack(r_hat)
 
 
 def credit_over_episodes(C):
@@ -45,24 +50,34 @@ def credit_over_episodes(C):
 @isolated()
 def write_diagnostics(trainer, directories):
     """Write attention.csv, credit.csv, credit_episodes.csv and episode.csv of every seed."""
-    d = diagnose(trainer, trainer.config.eval_episodes)
-    earlier = list(zip(*np.tril_indices(trainer.config.T, -1), strict=True))  # (t, i), i < t
+    T, B = trainer.config.T, trainer.config.eval_episodes
+    episodes, noise, parts = trainer.probe_in_parts(B)
+    A, earlier = attention_map([part.w for part in parts]), np.tril_indices(T, -1)  # (t, i), i < t
+    mean, rms = np.empty((2, len(A), T, T), trainer.config.dtype)
+    few = np.empty((len(A), min(B, EPISODES_WRITTEN), T, T), mean.dtype)
+    size = max(1, ROWS // (T * B))
+    for j in range(0, T, size):
+        g = np.eye(T)[j : j + size]
+        C = np.concatenate([trainer.credit(part, g)[..., 0] for part in parts], axis=3)
+        C = C.transpose(2, 3, 0, 1)  # (S, B, j, i)
+        few[:, :, j : j + size] = C[:, : few.shape[1]]
+        for s in range(len(A)):
+            mean[s, j : j + size], rms[s, j : j + size] = credit_over_episodes(C[s])
+    r_hat = predicted_rewards(trainer, parts[0])
     for s, path in enumerate(directories):
-        A, C = d.attention[s], d.credit[s]
-        mean, rms = credit_over_episodes(C)
-        write_table(path / "attention.csv", ("t", "i", "weight"), [(*at, A[at]) for at in earlier])
-        rows = [(*at, mean[at], rms[at]) for at in np.ndindex(mean.shape)]
+        rows = ((*at, A[s][at]) for at in zip(*earlier, strict=True))
+        write_table(path / "attention.csv", ("t", "i", "weight"), rows)
+        rows = ((*at, mean[s][at], rms[s][at]) for at in np.ndindex(T, T))
         write_table(path / "credit.csv", ("j", "i", "mean", "rms"), rows)
-        few = C[:SINGLE_EPISODES]
-        rows = [(*at, few[at]) for at in zip(*few.nonzero(), strict=True)]  # most are 0
+        rows = ((*at, few[s][at]) for at in zip(*few[s].nonzero(), strict=True))  # most are 0
         write_table(path / "credit_episodes.csv", ("episode", "j", "i", "credit"), rows)
-        write_table(path / "episode.csv", *first_episode(trainer.task, d, s))
+        write_table(path / "episode.csv", *first_episode(trainer.task, episodes, noise, r_hat, s))
 
 
-def first_episode(task, d, s):
+def first_episode(task, episodes, noise, r_hat, s):
     """Header and rows, one a step, of the first episode of the seed at position s."""
-    o, a, r_recall, r_distractor, r_hat = (x[:, s, 0] for x in (*d.episodes, d.r_hat))
+    o, a, r_recall, r_distractor, r_hat = (x[:, s, 0] for x in (*episodes, r_hat))
     header = ("t", "phase", "o_m", "a", "r_recall", "r_distractor", "r_hat")
     steps = enumerate(zip(a[:, 0], r_recall, r_distractor, r_hat[:, 0], *o.T, strict=True))
-    rows = [(t, task.phase(t), d.noise["o_m"][s, 0], *row) for t, row in steps]
+    rows = [(t, task.phase(t), noise["o_m"][s, 0], *row) for t, row in steps]
     return (*header, *(f"o_{j}" for j in range(task.O))), rows

@@ -132,7 +132,7 @@ def check_logs(config, logs, rest):
         raise ValueError(f"it holds the logs {sorted(logs)}")
     for name, header in log_headers(config, rest["seconds"]).items():
         text = logs[name].tobytes().decode()
-        if not (text.startswith(as_csv(header).decode()) and text.endswith("\n")):
+        if not (text.startswith(as_csv([header]).decode()) and text.endswith("\n")):
             raise ValueError(f"its {name} has other columns than a run writes, or half a row")
         arrays(text)
 

@@ -27,6 +27,21 @@ def credit(phi, theta, inferred, a_max, rollout, cotangents):
     return onp.stack([onp.stack(backward(onp.broadcast_to(g, r_hat.shape))) for g in cotangents])
 
 
+def response(phi, theta, inferred, a_max, rollout, cotangents):
+    """Derivative of the replay's actions with respect to earlier ones: Σ_j g_j ∂â_j / ∂â_i.
+
+    cotangents g (T, S, B, A), the others as in `credit`; returns (T, S, B, A), per episode.
+    """
+    pi = policy_replay(theta, inferred, a_max)
+
+    def actions(nudge):
+        _, _, a_hat = replay(phi, lambda h, t: pi(h, t) + nudge[t], inferred, **rollout)
+        return np.concatenate([a_t[None] for a_t in a_hat])
+
+    _, backward = vjp(actions, [onp.zeros_like(eta_t) for eta_t in inferred.eta])
+    return onp.stack(backward(cotangents))
+
+
 def credit_matrix(phi, theta, inferred, a_max, rollout):
     """Credit matrix, C[j, i] = ∂r̂_j / ∂â_i, per episode: (T, T, S, B, A). [Fig. 1]"""
     return credit(phi, theta, inferred, a_max, rollout, onp.eye(len(inferred.eta)))

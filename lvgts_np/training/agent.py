@@ -5,25 +5,28 @@ import json
 
 import numpy as np
 
-from lvgts_np.paper.attention import append
-from lvgts_np.paper.model import encode_step, init_model, init_policy, policy, squash
+from lvgts_np import adjoint
+from lvgts_np.paper import gradients
+from lvgts_np.paper.model import init_model, init_policy, policy, squash
 from lvgts_np.tasks.memory import Task
 from lvgts_np.training import config_file
 from lvgts_np.training.config import ConfigError, expanded
 from lvgts_np.training.files import load_arrays
 
+BACKENDS = {"adjoint": adjoint, "autograd": gradients}  # what differentiates, infers and encodes
 MAX_PARAMETERS = 2**32  # bytes
 
 
 class Agent:
     """Encoder, memory and policy of an episode under way.
 
-    Parameters as in `paper.model`, of one seed or a batch of seeds; `reset` starts a new episode.
+    Parameters as in `paper.model`, of one seed or a batch of seeds; `reset` starts a new episode;
+    grad is the backend that encodes.
     """
 
-    def __init__(self, phi, theta, k, rule, a_max):
+    def __init__(self, phi, theta, k, rule, a_max, grad="adjoint"):
         self.phi, self.theta = phi, theta
-        self.k, self.rule, self.a_max = k, rule, a_max
+        self.k, self.rule, self.a_max, self.grad = k, rule, a_max, grad
         self.reset()
 
     @classmethod
@@ -50,12 +53,13 @@ class Agent:
                     raise ValueError(f"{group} is not finite")
         except (ValueError, LookupError, TypeError, RecursionError, MemoryError) as error:
             raise ConfigError(f"{path} holds no agent: {error}") from error
-        return cls(saved["phi"], saved["theta"], config.k, config.topk_rule, config.a_max)
+        c = config
+        return cls(saved["phi"], saved["theta"], c.k, c.topk_rule, c.a_max, c.grad)
 
-    def reset(self):
-        """Start a new episode: h_{-1} = a_{-1} = 0, nothing remembered."""
-        self.memory = self.h = self.a = None
-        self.u = []  # u_t (S, B, A) of every step so far
+    def reset(self, steps=32):
+        """Start a new episode, of about so many steps: h_{-1} = a_{-1} = 0, nothing remembered."""
+        self.encoder, self.a, self.steps = None, None, steps
+        self.h, self.u = [], []  # h_t (S, B, H) and u_t (S, B, A) of every step so far
 
     def act(self, o_t, eta_t=0.0, min_std=0.0):
         """Action on the next observation; without noise η_t, the policy's mean.
@@ -71,13 +75,12 @@ class Agent:
         o_sb = o_t if o_t.ndim == 3 else o_t[None]  # (S, B, O)
         if o_sb.ndim != 3 or o_sb.shape[0] != S or o_sb.shape[2] != O:
             raise ValueError(f"observation has shape {o_t.shape}: must be (B, {O}) or (S, B, O)")
-        if self.memory is None:
-            self.h = np.zeros(o_sb.shape[:2] + self.phi["b.W"].shape[-1:], dtype)
+        if self.encoder is None:
+            encoder = BACKENDS[self.grad].Encoder
+            self.encoder = encoder(self.phi, self.k, self.rule, o_sb.shape[1], self.steps)
             self.a = np.zeros(o_sb.shape[:2] + (self.theta["pi.b2"].shape[-1] // 2,), dtype)
-        oa_t = np.concatenate((o_sb, self.a), axis=-1)
-        self.h, _, _ = encode_step(self.phi, oa_t, self.h, self.memory, self.k, self.rule)
-        self.memory = append(self.memory, self.h)
-        mean, std = policy(self.theta, self.h)
+        self.h.append(self.encoder.step(np.concatenate((o_sb, self.a), axis=-1)))
+        mean, std = policy(self.theta, self.h[-1])
         self.u.append(mean + np.maximum(std, min_std) * eta_t)
         self.a = squash(self.u[-1], self.a_max)
         return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:]).copy()  # some clip it in place

@@ -1,21 +1,18 @@
-"""Gradient backends, and their comparison before training: what is read is what runs."""
+"""Comparison of the gradient backends before training: what is read is what runs."""
 
 import traceback
 from pathlib import Path
 
 import numpy as np
 
-from lvgts_np import adjoint
-from lvgts_np.paper import gradients
 from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
-from lvgts_np.training.agent import Agent
+from lvgts_np.training.agent import BACKENDS, Agent
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.config import ParityError
 from lvgts_np.training.replay_buffer import collect, training_reward
 
-BACKENDS = {"adjoint": adjoint, "autograd": gradients}
 PACKAGE = Path(__file__).parents[1]
 EPISODES = 4  # of the mini-batch that is compared
 TOLERANCE = 1e-8  # of the largest entry of an array ...
@@ -25,7 +22,7 @@ ADVICE = "--grad autograd trains with the reference implementation, --no-parity 
 
 @isolated()
 def check_parity(config, task):
-    """Compare both backends on one mini-batch in float64: losses, return, gradients, credit.
+    """Compare both backends on one mini-batch in float64: latents, noise, gradients, credit.
 
     ParityError names the function and the parameters that differ, or the line that fails. Nothing
     is compared where the reference implementation itself trains (grad = "autograd").
@@ -34,8 +31,7 @@ def check_parity(config, task):
         return
     try:
         for name, args in problem(config, task):
-            values = [getattr(backend, name)(*args) for backend in BACKENDS.values()]
-            compare(name, *map(flat, values))
+            compare(name, *(flat(called(backend, name, args)) for backend in BACKENDS.values()))
     except ParityError:
         raise
     except Exception as error:  # of any kind: one implementation fails where the other runs
@@ -54,11 +50,22 @@ def problem(config, task):
     agent = Agent(phi, theta, c.k, c.topk_rule, c.a_max)
     episodes, u = collect(task, agent, noise, eta)
     batch = episodes.o, episodes.a, training_reward(episodes, c.distractor_scale)
-    inferred = infer(phi, theta, *batch[:2], u, c.encoder, **f)
-    replayed = phi, theta, inferred, c.a_max, c.rollout
+    inferring = phi, theta, *batch[:2], u, c.encoder, *f.values()
+    replayed = phi, theta, infer(*inferring), c.a_max, c.rollout
+    yield "Encoder", (phi, c.k, c.topk_rule, EPISODES, *batch[:2])
+    yield "infer", inferring
     yield "model_loss_and_grad", (phi, batch, c.encoder, c.alphas, None, c.forms)
     yield "return_and_grad", (*replayed, None, c.gamma)
     yield "credit", (*replayed, phase_cotangents(c.T, c.t2))
+
+
+def called(backend, name, args):
+    """What a function of a backend returns; of an Encoder, its latents along episodes (o, a)."""
+    if name != "Encoder":
+        return getattr(backend, name)(*args)
+    *args, o, a = args
+    encoder, a_tm1 = backend.Encoder(*args), np.concatenate((np.zeros_like(a[:1]), a[:-1]))
+    return {"h": np.stack([encoder.step(oa_t) for oa_t in np.concatenate((o, a_tm1), axis=-1)])}
 
 
 def randomised(params, rng):
@@ -73,6 +80,10 @@ def flat(result):
     """Result of a backend's function as a dict of arrays."""
     if isinstance(result, np.ndarray):
         return {"the actions": result}
+    if isinstance(result, dict):
+        return result
+    if hasattr(result, "_asdict"):  # Inferred: lists over time, whose first weights are none
+        return {x: np.concatenate([np.ravel(y) for y in ys]) for x, ys in result._asdict().items()}
     value, gradient = result
     return {"the value": np.stack(value), **gradient}
 

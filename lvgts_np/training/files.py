@@ -8,6 +8,7 @@ import csv
 import glob
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -97,10 +98,10 @@ def sync(path):
             os.close(descriptor)
 
 
-def as_csv(*rows):
+def as_csv(rows):
     """Rows as CSV in bytes; floats get the shortest text that reads back as the same float."""
     file = io.StringIO()
-    plain = [[x.item() if hasattr(x, "item") else x for x in row] for row in rows]
+    plain = ([x.item() if hasattr(x, "item") else x for x in row] for row in rows)
     csv.writer(file, lineterminator="\n").writerows(plain)
     return file.getvalue().encode()
 
@@ -118,14 +119,14 @@ class Log:
         """Add rows."""
         interrupts.check()
         with naming(self.path), self.path.open("ab") as file:
-            file.write(as_csv(*rows))
-        self.content += as_csv(*rows)
+            file.write(as_csv(rows))
+        self.content += as_csv(rows)
 
 
 def write_table(path, header, rows):
     """Write a whole CSV file, or nothing."""
     with replacing(path) as passing:
-        passing.write_bytes(as_csv(header, *rows))
+        passing.write_bytes(as_csv(itertools.chain((header,), rows)))
 
 
 def read_table(path):

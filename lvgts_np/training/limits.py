@@ -20,6 +20,8 @@ except ImportError:  # on Windows
 
 LIBRARIES = 120e6  # bytes of a process that has only imported
 EPISODES_WRITTEN = 8  # episodes whose credit matrices are written
+ROOM = 2**15  # steps, of all episodes together, that an evaluation replays at a time
+ROWS = 2**21  # entries of credit, by reward and action, that are in memory at a time
 
 
 def numbers(c):
@@ -45,16 +47,17 @@ def memory(c, S):
     if c.grad == "autograd":  # keeps every intermediate result, of all seeds
         tape = 1.5 * c.T * (c.H + 2)
         fit = S * (26 * c.H + 14 * c.hidden + 40 + tape)
-    batch = np.dtype(c.dtype).itemsize * c.T
+    batch, B = np.dtype(c.dtype).itemsize * c.T, c.eval_episodes
+    rows = min(c.T, max(1, ROWS // (c.T * B)))
     return {
         "H, hidden": 16 * size * (model + policy),
         "replay_episodes": 5 * size * ring,
         "model_batch": batch * fit * c.model_batch,
         "episodes_per_iteration": S * batch * (replay + tape) * c.episodes_per_iteration,
-        "eval_episodes": S * batch * (replay + tape + 7 * c.T) * c.eval_episodes,
-        "T": 90 * c.T**2 * min(EPISODES_WRITTEN, c.eval_episodes) + 10e6,
-        # Points of the myopic baseline; episodes of the compass, one for each move of an action.
-        "t1": 8e6 * c.t1 + 28 * S * c.T * c.eval_episodes * (c.t1 - 1) * (2 * c.H + 8),
+        "eval_episodes": S * batch * ((replay + tape) * min(B, ROOM // c.T + 1) + 7 * rows * B),
+        "T": 90 * c.T**2 * min(EPISODES_WRITTEN, B) + 10e6,
+        # Points of the myopic baseline; episodes of the compass.
+        "t1": 8e6 * c.t1 + 28 * S * c.T * B * (2 * c.H + 8),
     }
 
 

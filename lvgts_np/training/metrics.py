@@ -18,24 +18,25 @@ def mean_return(r):
     return per_seed(r, 1).sum(-1) / r.shape[2]
 
 
-def attention_map(w):
+def attention_map(parts):
     """Mean attention over episodes, A[t, i] = mean w_t[i], 0 for i >= t. [Fig. 2]
 
-    w is the list over t of (S, B, t); returns (S, T, T).
+    parts are lists over t of w_t (S, B, t), of some episodes each; returns (S, T, T).
     """
-    T, S = len(w), len(w[0])
+    T, S, B = len(parts[0]), len(parts[0][0]), sum(w[0].shape[1] for w in parts)
     A = np.zeros((S, T, T))
     for t in range(1, T):
-        A[:, t, :t] = w[t].mean(axis=1)
+        A[:, t, :t] = sum(w[t].sum(axis=1) for w in parts) / B
     return A
 
 
-def attention_share(w, t1, t2):
+def attention_share(parts, t1, t2):
     """Share of the recall phase's attention that lies on the remember phase, (S,).
 
     mean_{t>t₂} Σ_{i<t₁} w_t[i]
     """
-    return per_seed(attention_map(w)[:, t2 + 1 :, :t1], 0).sum(-1) / (len(w) - t2 - 1)
+    recall = attention_map(parts)[:, t2 + 1 :, :t1]
+    return per_seed(recall, 0).sum(-1) / recall.shape[1]
 
 
 def credit_rms(C, t1):

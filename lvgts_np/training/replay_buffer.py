@@ -13,7 +13,7 @@ def collect(task, agent, noise, eta=None, min_std=0.0):
     noise (from `Task.draw`, with a seed axis) is the task's, eta (T, S, B, A) the policy's, whose
     std is at least min_std; without it the policy acts by its mean.
     """
-    agent.reset()
+    agent.reset(task.T)
     draws = itertools.repeat(0.0) if eta is None else iter(eta)
     episodes = play(task, noise, lambda o_t: agent.act(o_t, next(draws), min_std))
     return episodes, np.stack(agent.u)

@@ -10,12 +10,11 @@ import numpy as np
 from lvgts_np import adjoint
 from lvgts_np.paper.constants import LOG_STD
 from lvgts_np.paper.credit import phase_cotangents
-from lvgts_np.paper.imagine import infer
-from lvgts_np.training.agent import Agent, initial_parameters, make_task
+from lvgts_np.training.agent import BACKENDS, Agent, initial_parameters, make_task
 from lvgts_np.training.arithmetic import isolated
-from lvgts_np.training.backends import BACKENDS, check_parity
+from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import MAX_ABS, ConfigError, whole
-from lvgts_np.training.limits import check_memory, memory
+from lvgts_np.training.limits import ROOM, check_memory, memory
 from lvgts_np.training.metrics import attention_share, credit_beside, credit_rms, mean_return
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
@@ -114,9 +113,25 @@ class Trainer:
 
         Returns Episodes, the task's noise and what their replay needs, Inferred.
         """
+        episodes, noise, u = self.play(B, stream)
+        return episodes, noise, self.infer(episodes, u)
+
+    @isolated()
+    def probe_in_parts(self, B, stream="evaluation"):
+        """As `probe`, but a list of Inferred, each of as many episodes as there is ROOM for."""
+        episodes, noise, u = self.play(B, stream)
+        return episodes, noise, [self.infer(episodes, u, part) for part in self.parts(B)]
+
+    def parts(self, B):
+        """Slices of B episodes, of at most ROOM steps together."""
+        n = max(1, ROOM // self.config.T)
+        return [slice(b, b + n) for b in range(0, B, n)]
+
+    def play(self, B, stream):
+        """Episodes without policy noise, the task's noise, pre-squash actions."""
         noise = self.draw(stream, B)
         episodes, u = collect(self.task, self.agent(), noise)
-        return episodes, noise, self._infer(episodes, u)
+        return episodes, noise, u
 
     @isolated()
     def credit(self, inferred, cotangents):
@@ -171,7 +186,7 @@ class Trainer:
     def _improve_policy(self, episodes, u):
         """One Adam step up the imagined return. [Alg. 1, lines 10-24]"""
         c = self.config
-        inferred = self._infer(episodes, u)
+        inferred = self.infer(episodes, u)
         G, ascent = self.backend.return_and_grad(
             self.phi, self.theta, inferred, c.a_max, c.rollout, self.buffers, c.gamma
         )
@@ -211,15 +226,16 @@ class Trainer:
 
     def _evaluate(self):
         c = self.config
-        episodes, noise, inferred = self.probe(c.eval_episodes)
-        C = self.credit(inferred, phase_cotangents(c.T, c.t2))
+        episodes, noise, parts = self.probe_in_parts(c.eval_episodes)
+        cotangents = phase_cotangents(c.T, c.t2)
+        C = np.concatenate([self.credit(part, cotangents) for part in parts], axis=3)
         early, recall = credit_rms(C, c.t1)
         few, actions = {name: x[:, :TRUE_EPISODES] for name, x in noise.items()}, range(c.t1 - 1)
         (true,) = differences(self.task, self.agent(), few, actions)
         return {
             "eval_return_recall": mean_return(episodes.r_recall),
             "eval_return_total": mean_return(episodes.r_recall + episodes.r_distractor),
-            "attention_remember": attention_share(inferred.w, c.t1, c.t2),
+            "attention_remember": attention_share([part.w for part in parts], c.t1, c.t2),
             "credit_early": early,
             "credit_recall": recall,
             **credit_beside(true, C[1, : c.t1 - 1, :, :TRUE_EPISODES]),
@@ -227,13 +243,16 @@ class Trainer:
 
     def agent(self):
         """Agent of the parameters as they are now."""
-        return Agent(self.phi, self.theta, self.config.k, self.config.topk_rule, self.config.a_max)
-
-    def _infer(self, episodes, u):
         c = self.config
-        o = episodes.o.astype(c.dtype)
-        shortcut = c.rollout["shortcut"]
-        return infer(self.phi, self.theta, o, episodes.a, u, c.encoder, shortcut, c.transition)
+        return Agent(self.phi, self.theta, c.k, c.topk_rule, c.a_max, c.grad)
+
+    def infer(self, episodes, u, part=slice(None), shortcut=None):
+        """Inferred noise of a part of the episodes, under the algorithm's own form of f."""
+        c = self.config
+        shortcut = c.rollout["shortcut"] if shortcut is None else shortcut
+        data = (x[:, :, part].astype(c.dtype) for x in (episodes.o, episodes.a, u))
+        args = self.phi, self.theta, *data, c.encoder, shortcut, c.transition, self.buffers
+        return self.backend.infer(*args)
 
     def draw(self, stream, B):
         """The task's noise of B episodes of every seed, from a stream."""

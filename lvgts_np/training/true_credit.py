@@ -96,23 +96,16 @@ def differences(task, agent, noise, actions, eta=None, forced=None, of=(recall_r
     returns an array (n, S, B, A) for each of them.
     """
     moves = [(i, j, sign) for i in actions for j in range(task.A) for sign in (1.0, -1.0)]
-    n, (S, B) = len(moves), noise["o_m"].shape
-    if not moves:
-        return [onp.zeros((0, S, B, task.A)) for _ in of]
-    nudge = onp.zeros((task.T, n, 1, task.A))
+    S, B = noise["o_m"].shape
+    R = onp.empty((len(of), len(moves), S, B))
     for at, (i, j, sign) in enumerate(moves):
-        nudge[i, at, :, j] = sign * h
-    nudge = onp.repeat(nudge, B, axis=2).reshape(task.T, n * B, task.A)
-    many = {name: onp.concatenate([x] * n, axis=1) for name, x in noise.items()}
-    eta = None if eta is None else onp.concatenate([eta] * n, axis=2)
-    forced = None if forced is None else onp.concatenate([forced] * n)
-    agent = ForcedAgent(agent, task, forced, nudge)
-    episodes, _ = collect(task, agent, many, eta)
-    found = []
-    for function in of:
-        R = function(agent, episodes).reshape(-1, len(actions), task.A, 2, B)
-        found.append(((R[..., 0, :] - R[..., 1, :]) / (2.0 * h)).transpose(1, 0, 3, 2))
-    return found
+        nudge = onp.zeros((task.T, 1, task.A))
+        nudge[i, :, j] = sign * h
+        moved = ForcedAgent(agent, task, forced, nudge)
+        episodes, _ = collect(task, moved, noise, eta)
+        R[:, at] = [function(moved, episodes) for function in of]
+    R = R.reshape(len(of), len(actions), task.A, 2, S, B)
+    return list((R[:, :, :, 0] - R[:, :, :, 1]).transpose(0, 1, 3, 4, 2) / (2.0 * h))
 
 
 class ForcedAgent(Agent):
@@ -124,7 +117,7 @@ class ForcedAgent(Agent):
 
     def __init__(self, agent, task, forced=None, nudge=None):
         phi, theta = ({n: x.astype(float) for n, x in p.items()} for p in (agent.phi, agent.theta))
-        super().__init__(phi, theta, agent.k, agent.rule, agent.a_max)
+        super().__init__(phi, theta, agent.k, agent.rule, agent.a_max, agent.grad)
         self.task, self.forced, self.nudge = task, forced, nudge
 
     def act(self, o_t, eta_t=0.0, min_std=0.0):

@@ -15,7 +15,7 @@ from ledger.measure import compare
 from oracles import well_conditioned
 from planted import passes_unplanted, plant
 
-from lvgts_np.adjoint import Buffers, forms, layers, model, policy
+from lvgts_np.adjoint import Buffers, encoder, forms, layers, memory, model, policy
 from lvgts_np.check.oracles import complex_step
 from lvgts_np.paper import attention, imagine, losses
 from lvgts_np.paper import credit as text
@@ -239,47 +239,95 @@ def test_when_all_scores_tie(case, zero):
     assert_same("model_loss_and_grad", case, mine, (each, gradient), 1e-12)
 
 
-def check_read(seed, M, k, rule):
+def check_read(kind, seed, M, k, rule):
     """One read with integer latents and query: the value, and both gradients, at any tie."""
     rng = onp.random.default_rng(seed)
     S, B, H = 2, 3, 4
-    h = rng.integers(-1, 2, (S, M + 2, B, H)) * 1.0
+    h = rng.integers(-1, 2, (S, M + 1, B, H)) * 1.0
     key_query, lambda_h_m = rng.integers(-2, 3, (S, B, H)) * 1.0, rng.standard_normal((S, B, H))
 
     def f(x):
-        memory = np.swapaxes(x["h"][:, :M], 1, 2)
-        s = np.matmul(memory, x["query"][..., None])[..., 0]
-        h_m = attention.read(attention.topk_weights(s, k, rule), memory)
+        remembered = np.swapaxes(x["h"], 1, 2)
+        s = np.matmul(remembered, x["query"][..., None])[..., 0]
+        h_m = attention.read(attention.topk_weights(s, k, rule), remembered)
         return np.sum(lambda_h_m * h_m), h_m
 
-    (_, expected), gradient = value_and_grad(f)({"h": h, "query": key_query})
-    h_m, step = layers.read(key_query, h, h.transpose(0, 2, 3, 1), M, k, rule)
+    (_, expected), gradient = value_and_grad(f)({"h": h[:, :M], "query": key_query})
+    past, nothing = kind(M + 1, h, k, rule, Buffers()), onp.zeros_like(lambda_h_m)
+    for t in range(M):
+        past.remember(t, h[:, t])
+    h_m = [past.read(t, key_query) for t in range(1, M + 1)][-1]
     onp.testing.assert_allclose(h_m, expected, rtol=1e-13, atol=1e-13)
-    lambda_h = onp.zeros_like(h)
-    lambda_query = layers.read_adjoint(step, lambda_h_m, lambda_h)
+    lambda_query = past.read_adjoint(M, lambda_h_m)
+    for t in range(1, M):
+        past.read_adjoint(t, nothing)
+    lambda_h = onp.stack([past.asked(t) for t in range(M)], axis=1)
     size = 1e-13 * max(1.0, *(onp.max(onp.abs(g)) for g in gradient.values()))
     onp.testing.assert_allclose(lambda_h, gradient["h"], rtol=0, atol=size)
     onp.testing.assert_allclose(lambda_query, gradient["query"], rtol=0, atol=size)
 
 
+KINDS = (memory.Dense, memory.Sparse)
+
+
 @given(
+    st.sampled_from(KINDS),
     st.integers(0, 2**32 - 1),
     st.integers(1, 9),
     st.integers(1, 9),
     st.sampled_from(TOPK_RULES),
 )
-def test_a_read_at_ties(seed, M, k, rule):
-    check_read(seed, M, k, rule)
+def test_a_read_at_ties(kind, seed, M, k, rule):
+    check_read(kind, seed, M, k, rule)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 2 * layers.SHORT), st.integers(1, 6))
+def check_reads(kind, case):
+    for seed in range(40):
+        check_read(kind, seed, 1 + seed % 6, 1 + seed % 3, case.rule)
+
+
+def check_kind(kind, case):
+    """The whole model's gradient with this kind of memory, whatever the length of the episode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "memory", kind)
+        check_model(case)
+        check_ties(case)
+
+
+@HALF
+@given(st.sampled_from(KINDS), cases(**TIES))
+def test_both_kinds_of_memory_at_every_length(kind, case):
+    check_kind(kind, case)
+
+
+def check_parts(case, steps=2):
+    """The gradient in parts of a few steps, of which the last may be shorter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layers, "TALL", steps * case.B)
+        check_model(case)
+        check_model(case, transition="latent", scale=0.5)
+
+
+@HALF
+@given(cases(), st.integers(1, 5))
+def test_in_parts_of_any_number_of_steps(case, steps):
+    check_parts(case, steps)
+
+
+def test_a_long_episode_keeps_no_arrays_of_all_pairs_of_steps():
+    for T, kind in ((memory.SHORT, memory.Dense), (memory.SHORT + 1, memory.Sparse)):
+        h = onp.zeros((1, T, 1, 2))
+        assert isinstance(memory.memory(T, h, 1, "paper", Buffers()), kind)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 24), st.integers(1, 6))
 def test_the_largest_are_those_of_a_stable_sort(seed, M, K):
     s = onp.random.default_rng(seed).integers(0, 4, (2, 3, M)) * 1.0  # many are equal
     K, kept = min(K, M), s.copy()
-    best, top = layers.largest(s, K)
+    best, top = memory.largest(s, K)
     order = onp.argsort(-s, axis=-1, kind="stable")[..., :K]
-    assert onp.array_equal(best[::-1].transpose(1, 2, 0), order)
-    assert onp.array_equal(top[::-1].transpose(1, 2, 0), onp.take_along_axis(s, order, axis=-1))
+    assert onp.array_equal(best.transpose(1, 2, 0), order)
+    assert onp.array_equal(top.transpose(1, 2, 0), onp.take_along_axis(s, order, axis=-1))
     assert onp.array_equal(s, kept)
 
 
@@ -381,34 +429,52 @@ LATENT = partial(check_policy, transition="latent", scale=0.5)
 LATENT_LOSS = partial(check_model, transition="latent", scale=0.5)
 RELU = partial(check_model, reward_units="relu")
 WEIGHTED = partial(check_model, reward_loss="weighted")
+DENSE, SPARSE = (partial(check_kind, kind) for kind in KINDS)
 
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
 BUGS = [
-    (layers.read_adjoint, "lambda_i += step.w[..., None] * lambda_h_m", "pass", check_model),
-    (layers.read_adjoint, "lambda_s[step.threshold] -= lambda_s.sum(axis=0)", "pass", check_model),
-    (layers.read_adjoint, "lambda_s *= step.survives", "pass", check_ties),
-    (layers.read_adjoint, "lambda_w - (step.w", "lambda_w + (step.w", check_model),
-    (layers.read_adjoint, "add_at(lambda_h, step.indices, lambda_i)", "pass", check_model),
-    (layers.add_at, "x += buffer", "x = 0.0 * x + buffer", check_model),
+    (memory.Dense.asked, "self.w[t + 1 :, t]", "0.0 * self.w[t + 1 :, t]", DENSE),
+    (memory.Dense.asked, "x += np.einsum(", "np.einsum(", DENSE),
+    (memory.Dense.read_adjoint, "lambda_s -= self.at[t] * lambda_s.sum(axis=0)", "pass", DENSE),
+    (memory.Dense.read_adjoint, "lambda_s *= w > 0.0", "pass", DENSE),
+    (memory.Dense.read_adjoint, "lambda_s -= np.einsum", "lambda_s += np.einsum", DENSE),
+    (memory.Dense.read_adjoint, "lambda_s /= self.total[t]", "pass", DENSE),
+    (memory.Dense.read, "t - 1 - rank, axis=0)[t - 1 - rank]", "rank, axis=0)[rank]", DENSE),
+    (memory.Dense.read, "order[rank]", "order[-1]", DENSE),
+    (memory.Dense.read, "tied / tied.sum(axis=0)", "tied", partial(check_reads, KINDS[0])),
+    (memory.Dense.read, "total[none] = tied / tied.sum(axis=0), np.inf",
+     "total[none] = tied / tied.sum(axis=0), 1.0", partial(check_reads, KINDS[0])),
+    (memory.Dense.put, "transpose(2, 0, 1)", "transpose(2, 0, 1)[::-1]", DENSE),
+    (memory.Sparse.read_adjoint, "lambda_i += w[..., None] * lambda_h_m", "pass", SPARSE),
+    (memory.Sparse.read_adjoint, "lambda_s[rank] -= lambda_s.sum(axis=0)", "pass", SPARSE),
+    (memory.Sparse.read_adjoint, "lambda_s *= w > 0.0", "pass", SPARSE),
+    (memory.Sparse.read_adjoint, "lambda_w - (w", "lambda_w + (w", SPARSE),
+    (memory.Sparse.read_adjoint, "add_at(self.lambda_h, at, lambda_i)", "pass", SPARSE),
+    (memory.Sparse.read_adjoint, "self.lambda_h[:, :t] += np", "self.lambda_h[:, :t] -= np",
+     partial(check_reads, KINDS[1])),
+    (memory.threshold_rank, "M <= k else k - 1", "M <= k else k", partial(check_model, rule="sab")),
+    (memory.excesses, "threshold, MARGIN", "threshold, -MARGIN", check_model),
+    (memory.largest, "range(K)", "reversed(range(K))", SPARSE),
+    (layers.add_at, "x += buffer", "x = 0.0 * x + buffer", SPARSE),
     (layers.flat_indices, "[:, None] + i", "[:, None] + 0 * i", check_policy),
-    (layers.read, "min(t, k + 1)", "min(t, k)", check_model),
-    (layers.largest, "K - M - 1 :: -1", "::-1", check_model),
-    (layers.largest, "-s, axis", "s, axis", check_model),
+    (layers.parts, "first + size, T", "first + size, T - 1", check_parts),
+    (layers.summed, "first[name] += x", "first[name] = x", check_parts),
+    (encoder.hidden_again, "hidden_layer(nets[name]", "(nets[name]", check_model),
     (layers.mlp_adjoint, "hidden > 0.0", "hidden >= 0.0", check_model),
     (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-6)",
      check_model),
-    (model.encode_adjoint, "(t + count_from) %", "(t + 1) %", check_model),
-    (model.encode_adjoint, "(t + count_from) % N != 0", "True", check_model),
-    (model.encode_adjoint, "(t + count_from)", "t", partial(check_model, count_from=1)),
+    (encoder.encode_adjoint, "(t + count_from) %", "(t + 1) %", check_model),
+    (encoder.encode_adjoint, "(t + count_from) % N != 0", "True", check_model),
+    (encoder.encode_adjoint, "(t + count_from)", "t", partial(check_model, count_from=1)),
     (layers.latent_adjoint, "np.subtract(1.0, lambda_z", "np.add(1.0, lambda_z", check_model),
-    (layers.latent_adjoint, "lambda_q += lambda_z", "pass", check_policy),
+    (layers.latent_adjoint, "lambda_x[..., :H] += lambda_z", "pass", check_policy),
     (layers.latent, "h += rho", "pass", partial(check_policy, lm_svg=True)),
-    (model.encode_adjoint, "* H**-0.5", "", check_model),
-    (model.block_gradient, "lambda_h += np.matmul", "np.matmul", check_model),
-    (model.fit, "error *= alpha / n", "error *= -alpha / n", check_model),
+    (encoder.encode_adjoint, "* H**-0.5", "", check_model),
+    (model.block_gradient, "lambda_h_t += np.matmul", "np.matmul", check_model),
+    (model.fit, "error *= alpha", "error *= -alpha", check_model),
     (policy.replay_adjoint, "add_at(lambda_h, at,", "(None,", check_policy),
-    (policy.attended, ".max(initial=0)", ".min(initial=9)", partial(check_policy, tie=True)),
+    (memory.sparse, ".max(initial=0)", ".min(initial=9)", partial(check_policy, tie=True)),
     (policy.replay_adjoint, "t + rollout.count_from", "t + 1", check_policy),
     (policy.replay_adjoint, "t + rollout.count_from", "t", partial(check_policy, count_from=1)),
     (policy.replay_adjoint, "w[..., None] * lambda_h_m", "w[..., None] ** 2 * lambda_h_m",
@@ -420,7 +486,7 @@ BUGS = [
      partial(check_policy, gamma=0.5)),
     (policy.return_and_grad, "np.repeat", "np.tile", partial(check_policy, gamma=0.5)),
     (policy.credit, "cotangent[:, None, None]", "cotangent[::-1, None, None]", check_credit),
-    (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_credit),
+    (layers.mlp_adjoint, "slope if net", "1.0 if net", check_credit),
     (forms.query_step, "H:] > MIN_NOISE_SCALE", "H:] < MIN_NOISE_SCALE", check_policy),
     (forms.query_step_adjoint, "trace.dq[:, t]", "1.0", check_policy),
     (forms.latent_step, "h_tp1 += inferred.xi[t]", "h_tp1 -= inferred.xi[t]", LATENT),
@@ -430,8 +496,9 @@ BUGS = [
     (forms.latent_step_adjoint, "trace.v_f[:, t], lambda_z", "trace.v_f[:, t], lambda_h", LATENT),
     (model.fit, "1.0 - np.square", "1.0 + np.square", LATENT_LOSS),
     (model.fit, "if tanh:", "if False:", LATENT_LOSS),
-    (model.block_gradient, "x_c[:, B:, H:-1]", "0.0 * x_c[:, B:, H:-1]", LATENT_LOSS),
-    (model.block_gradient, "(h if latents else q)", "q", LATENT_LOSS),
+    (model.block_gradient, "x[1:1] = [h_m]", "x[1:1] = [0.0 * h_m]", LATENT_LOSS),
+    (model.block_gradient, "flatten_time(trace.h[:, after]) if latents else q", "q", LATENT_LOSS),
+    (model.block_gradient, "steps.start + 1, min", "steps.start, min", check_model),
     (policy.replay, "out=x[..., H : 2 * H]", "out=0.0 * x[..., H : 2 * H]", LATENT),
     (model.fit, "mae -= size", "mae += size", check_model),
     (model.fit, "mean *= root\n    flat", "mean /= root\n    flat", WEIGHTED),
@@ -439,7 +506,7 @@ BUGS = [
     (model.block_gradient, "buffers, B=B", "buffers", WEIGHTED),
     (policy.mean_of, "net.W2[..., :1]", "net.W2[..., -1:]",
      partial(check_policy, reward_loss="weighted")),
-    (layers.mlp, "0.0, 1.0", "0.0, 2.0", check_model),
+    (layers.hidden_layer, "0.0, 1.0", "0.0, 2.0", check_model),
     (layers.networks, 'reward_units == "huberized"', "True", RELU),
     (model.block_gradient, ", reward_units=reward_units", "", RELU),
     (policy.imagine, ", reward_units=rollout.reward_units", "",

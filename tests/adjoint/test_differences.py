@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from planted import passes_unplanted, plant
 
 from lvgts_np import adjoint
-from lvgts_np.adjoint import forms, layers, model, policy
+from lvgts_np.adjoint import encoder, forms, layers, memory, model, policy
 from lvgts_np.check.oracles import EPS, differences
 
 ALPHAS = (1.5, 0.7, 0.0)  # of which the last multiplies what has targets of its own
@@ -59,13 +59,13 @@ class Cuts:
             with ExitStack() as stack:
                 for module in modules:
                     stack.enter_context(
-                        patch.object(module, "mlp", lambda *args: self.mlp(next(calls), *args))
+                        patch.object(module, "mlp", lambda *x, **y: self.mlp(next(calls), *x, **y))
                     )
                 return f(x)
 
         return value
 
-    def mlp(self, call, net, x, *buffers):
+    def mlp(self, call, net, x, *buffers, **named):
         if self.place(call):
             steps, first = self.place(call)
             own = x.reshape(len(x), len(steps), -1, x.shape[-1])
@@ -75,7 +75,7 @@ class Cuts:
                     h_t = own[:, n, :, first : first + self.case.H]
                     h_t[...] = self.constants.setdefault((call, n), h_t.copy())
             x = own.reshape(x.shape)
-        return layers.mlp(net, x, *buffers)
+        return layers.mlp(net, x, *buffers, **named)
 
 
 def frozen_model(case, f):
@@ -85,7 +85,7 @@ def frozen_model(case, f):
     """
     first = case.O + case.A
     cuts = Cuts(lambda call: ([call], first) if call < case.T else None, case, case.encoder_N)
-    program, real, kept = cuts.program([model], f), model.detached, {}
+    program, real, kept = cuts.program([encoder, model], f), model.detached, {}
 
     def detached(mae, error, B):
         return kept.setdefault(B, real(mae, error, B)) if B else real(mae, error, B)
@@ -223,18 +223,17 @@ def test_here_the_differences_know_every_slope(check, case):
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
 BUGS = [
-    (model.encode_adjoint, "(t + count_from) %", "(t + 1) %", check_encoder, CASE),
-    (model.encode_adjoint, "(t + count_from) % N != 0", "True", check_encoder, CASE),
-    (model.encode_adjoint, "(t + count_from)", "t", check_encoder, PHASE),
-    (layers.read_adjoint, "lambda_s[step.threshold] -= lambda_s.sum(axis=0)", "pass",
+    (encoder.encode_adjoint, "(t + count_from) %", "(t + 1) %", check_encoder, CASE),
+    (encoder.encode_adjoint, "(t + count_from) % N != 0", "True", check_encoder, CASE),
+    (encoder.encode_adjoint, "(t + count_from)", "t", check_encoder, PHASE),
+    (memory.Dense.read_adjoint, "lambda_s -= self.at[t] * lambda_s.sum(axis=0)", "pass",
      check_encoder, WHOLE),
-    (layers.read_adjoint, "lambda_i += step.w[..., None] * lambda_h_m", "pass", check_encoder,
-     WHOLE),
+    (memory.Dense.asked, "self.w[t + 1 :, t]", "0.0 * self.w[t + 1 :, t]", check_encoder, WHOLE),
     (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-4)",
      check_encoder, WHOLE),
-    (model.fit, "error *= alpha / n", "error *= -alpha / n", check_transition, CASE, "mean"),
-    (model.fit, "error *= alpha / n", "error *= -alpha / n", check_transition, CASE, "sigma"),
-    (layers.mlp_adjoint, "2.0 * hidden", "hidden", check_return, WHOLE),
+    (model.fit, "error *= alpha", "error *= -alpha", check_transition, CASE, "mean"),
+    (model.fit, "error *= alpha", "error *= -alpha", check_transition, CASE, "sigma"),
+    (layers.mlp_adjoint, "slope if net", "1.0 if net", check_return, WHOLE),
     (policy.replay_adjoint, RULE, RULE.replace("rollout.count_from", "1"), check_return, CASE),
     (policy.replay_adjoint, RULE, "t > 0", check_return, CASE),
     (policy.replay_adjoint, RULE, RULE.replace("rollout.count_from", "0"), check_return, PHASE),

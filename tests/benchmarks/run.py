@@ -1,14 +1,13 @@
 """Training speed beside PyTorch and JAX: `python tests/benchmarks/run.py`, a few minutes.
 
-A training iteration collects 32 episodes, takes 10 model steps on mini-batches of 128 and one
-policy step; H = 16, 64 hidden units, T = 15. Collecting and drawing mini-batches is the same NumPy
-code for all engines, that of `lvgts_np`; what differs is the two gradients and Adam. All run in
-this process on one core and one thread, in turn, an iteration each, so that a busy machine slows
-all alike; the ratio is the median over turns. Peers that are not installed are left out (see
-requirements.txt).
+A training iteration collects 32 episodes, takes 20 model steps in a row and one policy step; H =
+16, 64 hidden units, T = 15. Collecting and drawing mini-batches is the same NumPy code for all
+engines, that of `lvgts_np`; what differs is the two gradients and Adam. All run in this process on
+one core and one thread, in turn, an iteration each, so that a busy machine slows all alike; the
+ratio is the median over turns. Peers that are not installed are left out (see requirements.txt).
 
-OpenBLAS is let choose its kernels: OPENBLAS_CORETYPE, where set, would keep NumPy alone from the
-instructions that JAX uses.
+OpenBLAS is let choose its kernels, or takes those of --kernel: OPENBLAS_CORETYPE, where set, keeps
+NumPy alone from the instructions that JAX uses.
 """
 
 import argparse
@@ -24,6 +23,8 @@ from pathlib import Path
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 os.environ.pop("OPENBLAS_CORETYPE", None)
+if "--kernel" in sys.argv:  # before NumPy is loaded
+    os.environ["OPENBLAS_CORETYPE"] = sys.argv[sys.argv.index("--kernel") + 1]
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -32,12 +33,13 @@ import numpy_learner
 from numpy_learner import episodes, parameters, settings
 
 from lvgts_np import adjoint
-from lvgts_np.adjoint import model
+from lvgts_np.adjoint import memory
 from lvgts_np.training.agent import Agent
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
 from lvgts_np.training.trainer import join_seeds, make_streams, make_task
 
-B, BATCH, MODEL_STEPS = 32, 128, 10
+B, BATCH, MODEL_STEPS = 32, 128, 20
+SIZES = ((1, 128), (10, 64), (20, 128))  # seeds, and episodes of a mini-batch; a run has 64
 ENGINES = (
     ("adjoint", "float32"),
     ("adjoint", "float64"),
@@ -51,7 +53,8 @@ PARTS = ("collect", "model", "policy")
 class Iteration:
     """A batch of seeds under one engine; a call is one training iteration -> seconds by part."""
 
-    def __init__(self, engine, dtype, S):
+    def __init__(self, engine, dtype, S, batch):
+        self.batch = batch
         self.c, self.task = settings(), make_task(settings().config)
         self.learner = make_learner(engine, dtype, *parameters(S, self.c), self.c)
         self.streams = [make_streams(seed) for seed in range(S)]
@@ -84,7 +87,7 @@ class Iteration:
         return played.o, played.a, u
 
     def sample(self):
-        return self.replay_buffer.sample([s["batches"] for s in self.streams], BATCH)
+        return self.replay_buffer.sample([s["batches"] for s in self.streams], self.batch)
 
 
 def make_learner(engine, dtype, phi, theta, c):
@@ -102,13 +105,13 @@ def timed(seconds, part):
     seconds[part] += time.perf_counter() - start
 
 
-def start(S):
+def start(S, batch):
     """By name, (Iteration, seconds of the first call), None for what is not installed."""
     ready = {}
     for engine, dtype in ENGINES:
         begin = time.perf_counter()
         try:
-            iteration = Iteration(engine, dtype, S)
+            iteration = Iteration(engine, dtype, S, batch)
         except ImportError:
             ready[engine, dtype] = None, 0.0
             continue
@@ -117,15 +120,15 @@ def start(S):
     return ready
 
 
-def compare(S, seconds):
+def compare(S, batch, seconds):
     """Print what each engine does at S seeds, measured in turn for about `seconds`."""
-    ready = start(S)
+    ready = start(S, batch)
     runs = {name: iteration for name, (iteration, _) in ready.items() if iteration}
     turns, end = [], time.perf_counter() + seconds
     while len(turns) < 10 or time.perf_counter() < end:
         slow = len(turns) >= 3  # autograd is far behind: three turns are enough
         turns.append({n: run() for n, run in runs.items() if not (slow and n[0] == "autograd")})
-    print(f"\nS = {S}: seed-iterations a second ({len(turns)} turns)")
+    print(f"\nS = {S}, mini-batches of {batch}: seed-iterations a second ({len(turns)} turns)")
     head = ("engine", "dtype", "rate", "adjoint is", *(p + " ms" for p in PARTS), "first s")
     print("{:11}{:9}{:>9}{:>12}{:>12}{:>10}{:>11}{:>10}".format(*head))
     for (engine, dtype), (iteration, first) in ready.items():
@@ -182,7 +185,8 @@ def recorded_matmuls(work):
 
 def share_of_reads(work, calls=20):
     """The share of the time of `work` that reading the memory takes, forward and backward."""
-    real, spent = (model.read, model.read_adjoint), {"reads": 0.0}
+    kind, names = memory.Dense, ("remember", "read", "read_adjoint", "asked")
+    real, spent = [getattr(kind, name) for name in names], {"reads": 0.0}
 
     def clocked(f):
         def call(*args):
@@ -191,14 +195,16 @@ def share_of_reads(work, calls=20):
 
         return call
 
-    model.read, model.read_adjoint = (clocked(f) for f in real)
+    for name, f in zip(names, real, strict=True):
+        setattr(kind, name, clocked(f))
     try:
         begin = time.perf_counter()
         for _ in range(calls):
             work()
         return spent["reads"] / (time.perf_counter() - begin)
     finally:
-        model.read, model.read_adjoint = real
+        for name, f in zip(names, real, strict=True):
+            setattr(kind, name, f)
 
 
 def matmul_share(S, dtype):
@@ -239,7 +245,7 @@ def growth():
         print(f"against {name} at {fixed}: {rows}")
 
 
-def memory():
+def peak():
     """Print the most memory that the adjoint's policy gradient holds at once, without its input."""
     print("\nThe adjoint's policy gradient, float32, S = 20, B = 32: peak MB (of it stored states)")
     for T in (15, 60, 240):
@@ -263,14 +269,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each comparison")
     parser.add_argument("--only", choices=("compare", "matmul", "growth", "memory"))
+    parser.add_argument("--kernel", help="of OpenBLAS, such as Haswell")
     parser.add_argument("--core", type=int, help="to stay on; the last one by default")
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         core = max(os.sched_getaffinity(0)) if args.core is None else args.core
         os.sched_setaffinity(0, {core})
     if args.only in (None, "compare"):
-        for S in (1, 20):
-            compare(S, args.seconds)
+        for S, batch in SIZES:
+            compare(S, batch, args.seconds)
     if args.only in (None, "matmul"):
         print("\nThe adjoint's model step: its matmuls, GFLOP/s, and the machine's own rate")
         head = (
@@ -289,7 +296,7 @@ def main():
     if args.only in (None, "growth"):
         growth()
     if args.only in (None, "memory"):
-        memory()
+        peak()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import re
 import pytest
 from pages import PAGES
 
-from lvgts_np.adjoint import forms, layers, model, policy
+from lvgts_np.adjoint import encoder, forms, layers, memory, policy
 
 EXAMPLES = re.findall(
     r"```python\n(.*?)```\n(?:\n```text\n(.*?)```)?", PAGES["docs/checking.md"], re.S
@@ -17,8 +17,8 @@ SECTIONS = re.findall(
     r"^## (\w+) \[(.*?)\]\n(.*?)(?=^## |\Z)", PAGES["docs/adjoint.md"], re.M | re.S
 )
 TAUGHT = [
-    layers.mlp_adjoint, layers.mlp_gradient, layers.latent_adjoint, layers.read_adjoint,
-    model.encode_adjoint, policy.replay_adjoint, policy.credit,
+    layers.mlp_adjoint, layers.mlp_gradient, layers.latent_adjoint, memory.Dense.read_adjoint,
+    encoder.encode_adjoint, policy.replay_adjoint, policy.credit,
 ]  # fmt: skip
 
 
@@ -67,7 +67,10 @@ def test_a_section_quotes_its_function(section, function):
     assert tag in re.search(r"\[(.*)\]", inspect.getdoc(function).splitlines()[0])[1]
     *forward, backward = [block.splitlines() for block in re.findall(r"```\n(.*?)```", text, re.S)]
     assert in_order(backward, lines_of(function))
-    home = inspect.getmembers(inspect.getmodule(function), inspect.isfunction)
+    module = inspect.getmodule(function)
+    homes = module, *(kind for _, kind in inspect.getmembers(module, inspect.isclass))
+    found = [f for place in homes for _, f in inspect.getmembers(place, inspect.isfunction)]
+    home = [f for f in found if f.__module__ == module.__name__ and f.__name__[0] != "_"]
     for block in forward:
-        assert any(in_order(block, lines_of(f)) for _, f in home)
+        assert any(in_order(block, lines_of(f)) for f in home)
     assert len(text.splitlines()) < 40

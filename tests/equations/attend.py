@@ -15,31 +15,25 @@ from equations.problem import (
     unit,
 )
 from lvgts_np.adjoint import layers
+from lvgts_np.adjoint import memory as memories
 from lvgts_np.paper import (
     attention,
     forms,
     imagine,
 )
 
+AFTER = ((0, 0), (0, 1), (0, 0), (0, 0))  # a step whose latent is not yet known
+
 
 @unit
 def topk_weights(case):
     """Top-k sparse attention weights. [Alg. 2]   w = relu(s - s_(k+1)) / Σ_i relu(s_i - s_(k+1))"""
-    k, rule, M = case.k, case.rule, 2 + 4 * (case.seed % 5)  # also more than are sorted
-
-    def hand(x, c):
-        best, top = layers.largest(x["s"].copy(), min(M, k + 1))
-        excess, _ = layers.excesses(top, M, k, rule)
-        total, w = excess.sum(axis=0), onp.zeros_like(x["s"])
-        share = (excess / onp.where(total == 0.0, 1.0, total)).transpose(1, 2, 0)
-        onp.put_along_axis(w, best.transpose(1, 2, 0), share, axis=-1)
-        return w + layers.uniform(x["s"], total == 0.0), None
+    k, rule, M = case.k, case.rule, 2 + 4 * (case.seed % 5)
 
     return Problem(
         {"s": drawn(case, M, ties=True)[0]},
         lambda x: attention.topk_weights(x["s"], k, rule),
-        hand,
-        lambda n, x: scalars(n, lambda _, s: n.topk(s, k, rule), {}, x["s"]),
+        naive=lambda n, x: scalars(n, lambda _, s: n.topk(s, k, rule), {}, x["s"]),
     )
 
 
@@ -121,7 +115,23 @@ def transition_read(case):
     return Problem(x, text, naive=naive)
 
 
-def reading(case):
+@unit
+def excesses(case):
+    """Excesses by hand, of the k + 1 best scores. [Alg. 2]   relu(s - s_(k+1)) / Σ_i"""
+    rule, M = case.rule, 2 + 4 * (case.seed % 5)
+    k, (s,) = case.k + (rule == "sab"), drawn(case, M)  # at least one is above its threshold
+
+    def hand(x, c):
+        best, top = memories.largest(s.copy(), min(M, k + 1))
+        threshold = top[memories.threshold_rank(M, k, rule)]
+        excess, w = memories.excesses(top, threshold, M, k, rule), onp.zeros_like(s)
+        onp.put_along_axis(w, best.transpose(1, 2, 0), excess.transpose(1, 2, 0), axis=-1)
+        return w / w.sum(axis=-1, keepdims=True), None
+
+    return Problem({}, lambda x: attention.topk_weights(s, k, rule), hand)
+
+
+def reading(case, kind):
     """A read by hand, of few or many memories, also where scores tie."""
     M = 2 + 4 * (case.seed % 5)
     # No score is 0: of a complex step's product its square is left there, and breaks the tie.
@@ -136,28 +146,47 @@ def reading(case):
         return attention.read(attention.topk_weights(s, case.k, case.rule), memory)
 
     def forward(x):
-        h = onp.pad(x["h"], ((0, 0), (0, 2), (0, 0), (0, 0)))  # of the future, not yet known
-        keys = onp.ascontiguousarray(h.transpose(0, 2, 3, 1))
-        return layers.read(x["key_query"], h, keys, M, case.k, case.rule)
+        past = kind(M + 1, onp.pad(x["h"], AFTER), case.k, case.rule, layers.Buffers())
+        for t in range(M):
+            past.remember(t, x["h"][:, t])
+        return past, [past.read(t, x["key_query"]) for t in range(1, M + 1)][-1]
 
     return {"key_query": query, "h": h}, text, forward
 
 
 @unit
 def read(case):
-    """Memory read of a query by hand. [Alg. 2]   s_i = h_iᵀ key_query,   h_m = Σ_i w_i h_i"""
-    x, text, forward = reading(case)
-    return Problem(x, text, lambda x, c: (forward(x)[0], None))
+    """Memory read by hand, short episodes. [Alg. 2]   s_i = h_iᵀ key_query,   h_m = Σ_i w_i h_i"""
+    x, text, forward = reading(case, memories.Dense)
+    return Problem(x, text, lambda x, c: (forward(x)[1], None))
+
+
+@unit
+def read_of_many(case):
+    """Memory read by hand, long episodes. [Alg. 2]   s_i = h_iᵀ key_query,   h_m = Σ_i w_i h_i"""
+    x, text, forward = reading(case, memories.Sparse)
+    return Problem(x, text, lambda x, c: (forward(x)[1], None))
 
 
 @unit
 def read_adjoint(case):
-    """Adjoint of the memory read. [Alg. 2]   λ_h[i] = w_i λ_h_m + λ_s[i] key_query"""
-    x, text, forward = reading(case)
+    """Adjoint of the read, short episodes. [Alg. 2]   λ_h[i] = w_i λ_h_m + λ_s[i] key_query"""
+    return reading_back(*reading(case, memories.Dense))
+
+
+@unit
+def read_of_many_adjoint(case):
+    """Adjoint of the read, long episodes. [Alg. 2]   λ_h[i] = w_i λ_h_m + λ_s[i] key_query"""
+    return reading_back(*reading(case, memories.Sparse))
+
+
+def reading_back(x, text, forward):
+    """Problem of a read and of its adjoint."""
 
     def hand(x, c):
-        lambda_h = onp.pad(onp.zeros_like(x["h"]), ((0, 0), (0, 2), (0, 0), (0, 0)))
-        key_query = layers.read_adjoint(forward(x)[1], c, lambda_h)
-        return None, {"key_query": key_query, "h": lambda_h[:, :-2]}
+        past, _ = forward(x)
+        M, nothing = x["h"].shape[1], onp.zeros_like(c)
+        key_query = [past.read_adjoint(t, c if t == M else nothing) for t in range(1, M + 1)][-1]
+        return None, {"key_query": key_query, "h": onp.stack([past.asked(t) for t in range(M)], 1)}
 
     return Problem(x, text, hand)

@@ -136,7 +136,9 @@ def forward(params, name, x, case):
     """The MLP by hand, its input, hidden layer and output."""
     net, x = layers.networks(params, name, reward_units=case.reward_units)[name], ones(x)
     v = onp.empty(x.shape[:-1] + net.W2.shape[-2:-1])
-    return net, x, v, layers.mlp(net, x, v, onp.zeros(v.shape[1:]))
+    slope = onp.empty_like(v)
+    y = layers.mlp(net, x, v, onp.zeros(v.shape[1:]), slope=slope)
+    return net, x, v, y, slope
 
 
 @unit
@@ -163,8 +165,8 @@ def mlp_adjoint(case):
     name, params, inputs, activation = network(case)
 
     def hand(x, c):
-        net, _, v, y = forward(params, name, inputs, case)
-        return None, {"v": layers.mlp_adjoint(net, v, c)}
+        net, _, v, _, slope = forward(params, name, inputs, case)
+        return None, {"v": layers.mlp_adjoint(net, v, c, slope=slope)}
 
     return Problem(
         {"v": onp.zeros((case.S, case.B, case.hidden))},
@@ -179,7 +181,27 @@ def mlp_gradient(case):
     name, params, inputs, activation = network(case)
 
     def hand(x, c):
-        net, x1, v, y = forward(x, name, inputs, case)
-        return None, layers.mlp_gradient(name, x1, v, layers.mlp_adjoint(net, v, c), c)
+        net, x1, v, _, slope = forward(x, name, inputs, case)
+        lambda_v = layers.mlp_adjoint(net, v, c, slope=slope)
+        return None, layers.mlp_gradient(name, x1, v, lambda_v, c)
+
+    return Problem(params, lambda x: nets.mlp(x, name, inputs, activation), hand)
+
+
+@unit
+def summed(case):
+    """Gradient of an MLP's parameters, in parts of the steps. [Alg. 2]   λ_W1 = Σ xᵀ λ_v, ..."""
+    name, params, inputs, activation = network(case)
+    steps = 5 if case.seed % 2 else 4  # the last part is shorter
+    first = onp.linspace(0, inputs.shape[1], steps + 1).astype(int)  # row of each step
+
+    def hand(x, c):
+        net, x1, v, _, slope = forward(x, name, inputs, case)
+        lambda_v, found = layers.mlp_adjoint(net, v, c, slope=slope), []
+        for few in layers.parts(steps, layers.TALL // 2):  # as if so many rows were a step's
+            rows = slice(first[few.start], first[few.stop])
+            flat = (layers.flatten_time(y[:, None, rows]) for y in (x1, v, lambda_v, c))
+            found.append(layers.mlp_gradient(name, *flat))
+        return None, layers.summed(found)
 
     return Problem(params, lambda x: nets.mlp(x, name, inputs, activation), hand)

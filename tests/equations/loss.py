@@ -156,10 +156,10 @@ def fit(case):
             onp.ones(h.shape[:-1] + (1,)),
         )
         inputs = (h, one) if name == "d" else (h, h_m, a, one)
-        of = name, nets, inputs, target, alpha, layers.Buffers(), latent
-        loss, lambda_v, g = encoder.fit(*of, B=case.B if name == "r" else None)
+        of = name, nets, inputs, target, alpha / two.B, layers.Buffers(), latent
+        squares, lambda_v, g = encoder.fit(*of, B=case.B if name == "r" else None)
         g |= {"v": lambda_v}
-        return alpha * loss.sum(), {name: c * x for name, x in g.items()}
+        return alpha * squares.sum() / (2 * two.B), {name: c * x for name, x in g.items()}
 
     return Problem({**phi, "v": onp.zeros((two.S, two.B, two.hidden))}, text, hand)
 

@@ -11,7 +11,6 @@ from equations.problem import (
     by_time,
     drawn,
     episode,
-    hidden,
     joined,
     models,
     nudged,
@@ -21,9 +20,8 @@ from equations.problem import (
     slope,
     unit,
 )
+from lvgts_np.adjoint import encoder, layers
 from lvgts_np.adjoint import forms as by_hand
-from lvgts_np.adjoint import layers
-from lvgts_np.adjoint import model as encoder
 from lvgts_np.paper import (
     attention,
     forms,
@@ -317,6 +315,36 @@ def latent_noise(case):
     return noise_of(case._replace(transition="latent"), forms.latent_noise)
 
 
+def noise_by_hand(case, text, noise):
+    """Noise of a form of f, at the second step."""
+    phi, _ = models(case)
+    o, a, _, _ = episode(case)
+    h, w, q = model.encode(phi, o, a, **case.encoder)
+    seen = attention.read(w[1], attention.append(None, h[0]))
+    h_m = seen if case.shortcut else (0.0 * seen if case.transition == "query" else seen[..., :0])
+    nets = layers.networks(phi, "f", "b.c")
+    x_c = onp.concatenate((q[1], seen, onp.ones_like(seen[..., :1])), axis=-1)
+
+    def hand(x, c):
+        return joined(*noise(nets, h[0], a[0], x_c, h[1], case.shortcut)), None
+
+    return Problem({}, lambda x: joined(*text(phi, h[0], h_m, a[0], q[1], h[1], seen)), hand)
+
+
+@unit
+def query_noise_by_hand(case):
+    """Noise of a query by hand. [Alg. 1, line 14]   ξ = (q - q̂) / max(σ, 0.05)"""
+    return noise_by_hand(case._replace(transition="query"), forms.query_noise, by_hand.query_noise)
+
+
+@unit
+def latent_noise_by_hand(case):
+    """Noise of a latent by hand. [Alg. 1, line 14]   ξ = atanh h - MLP_f(h, h_m, a)"""
+    return noise_by_hand(
+        case._replace(transition="latent"), forms.latent_noise, by_hand.latent_noise
+    )
+
+
 def encode_by_hand(phi, o, a, case):
     """Networks, key matrix over √H, trace of the encoder by hand."""
     nets = layers.networks(phi, *(name for name in ("b.q", "b.c") if name + ".W1" in phi))
@@ -326,27 +354,37 @@ def encode_by_hand(phi, o, a, case):
 
 @unit
 def encode_forward(case):
-    """Encoder by hand: latents, queries and hidden layers of each step. [Eq. 3, Alg. 2]"""
+    """Encoder by hand: latents, queries and memory reads of each step. [Eq. 3, Alg. 2]"""
     phi, o, a = encoding(case)
 
     def text(x):
         h, w, q = model.encode(phi, o, a, **case.encoder)
-        v, memory = [], attention.append(None, h[0])
+        reads, memory = [], attention.append(None, h[0])
         for t in range(1, case.T):
-            h_m = attention.read(w[t], memory)
-            v.append(hidden(phi, "b.q", joined(o[t], a[t - 1], h[t - 1])))
-            v += [hidden(phi, "b.c", joined(q[t], h_m))] if "b.c.W1" in phi else []
+            reads.append(attention.read(w[t], memory))
             memory = attention.append(memory, h[t])
-        return joined(h, q, v)
+        return joined(h, q, reads)
 
     def hand(x, c):
-        nets, _, trace = encode_by_hand(phi, o, a, case)
-        v = []
-        for t in range(1, case.T):
-            v += [trace.v_q[:, t]] + ([trace.v_c[:, t]] if "b.c" in nets else [])
-        return joined(by_episode(trace.h), by_episode(trace.x_c[..., : case.H]), v), None
+        _, _, trace = encode_by_hand(phi, o, a, case)
+        q, h_m = onp.split(trace.x_c[..., :-1], 2, axis=-1)
+        reads = [h_m[:, t] for t in range(1, case.T)]
+        return joined(by_episode(trace.h), by_episode(q), reads), None
 
     return Problem({}, text, hand)
+
+
+@unit
+def encode_by_steps(case):
+    """Encoder by hand, of an episode under way. [Eq. 3]   h_t = b(h_{t-1}, h_m, o_t, a_{t-1})"""
+    phi, o, a = encoding(case)
+
+    def hand(x, c):
+        by_step = encoder.Encoder(phi, case.k, case.rule, case.B, steps=2)  # and then 4, 8
+        a_tm1 = onp.concatenate((onp.zeros_like(a[:1]), a[:-1]))
+        return joined([by_step.step(joined(*oa_t)) for oa_t in zip(o, a_tm1, strict=True)]), None
+
+    return Problem({}, lambda x: joined(model.encode(x | phi, o, a, **case.encoder)[0]), hand)
 
 
 @unit

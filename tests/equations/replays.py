@@ -24,7 +24,7 @@ from equations.problem import (
     unit,
 )
 from lvgts_np import adjoint
-from lvgts_np.adjoint import layers, policy
+from lvgts_np.adjoint import layers, memory, policy
 from lvgts_np.paper import (
     attention,
     credit,
@@ -145,14 +145,15 @@ def attended(case):
     """Attention by hand: its non-zero weights, as many as an episode has. [Alg. 1, line 15]"""
     w, h = drawn(case, case.T, case.T * case.H)
     w = onp.where(stream(case, 3).random(w.shape) < 0.5, abs(w), 0.0)
-    memory = by_time(h, case.H)
+    latents = by_time(h, case.H)
 
     def hand(x, c):
-        kept, at = policy.attended(w, case.T)
-        h_i = memory.reshape(-1, case.H).take(at, axis=0)
+        kept, at = memory.attended([w] * case.T).best[0]
+        kept, at = memory.sparse(memory.dense(kept, at, case.T, case.T), case.T)
+        h_i = latents.reshape(-1, case.H).take(at, axis=0)
         return onp.einsum("ksb,ksbh->sbh", kept, h_i), None
 
-    return Problem({}, lambda x: attention.read(w, memory.swapaxes(1, 2)), hand)
+    return Problem({}, lambda x: attention.read(w, latents.swapaxes(1, 2)), hand)
 
 
 def f_input(case, inferred, h, a, t):
@@ -194,7 +195,7 @@ def replay_forward(case):
 
     def hand(x, c):
         nets = layers.networks(phi | theta, *(n[:-3] for n in phi | theta if n.endswith(".W1")))
-        reads = [policy.attended(w_t, case.T) for w_t in inferred.w] if case.shortcut else None
+        reads = memory.attended(inferred.w).best if case.shortcut else None
         trace = policy.replay(nets, inferred, reads, A_MAX, case.transition, layers.Buffers())
         h_a = trace.x_pi[..., :-1], trace.x_r[..., case.H : -1]
         dq = [trace.dq[:, :-1]] if case.transition == "query" else []
@@ -273,6 +274,41 @@ def return_and_grad(case):
 
 
 @unit
+def reference_inference(case):
+    """Inferred noise of the reference backend, for `--grad autograd`. [Alg. 1, line 14]"""
+    return inference(case, gradients.infer)
+
+
+@unit
+def infer_by_hand(case):
+    """Inferred noise by hand. [Alg. 1, line 14]   ξ = (q - q̂) / max(σ, 0.05), or atanh h - MLP_f"""
+    return inference(case, adjoint.infer)
+
+
+def inference(case, infer):
+    """Noise inferred by a backend's function."""
+    phi, theta = models(case)
+    o, a, u, _ = episode(case)
+
+    def found(infer):
+        inferred = infer(phi, theta, o, a, u, case.encoder, *case.f)
+        return joined(*(list(x) for x in inferred[1:]), inferred.h_0)
+
+    return Problem({}, lambda x: found(imagine.infer), lambda x, c: (found(infer), None))
+
+
+@unit
+def response(case):
+    """Actions' response to earlier ones, by hand. [Fig. 1]   Σ_j g_j ∂â_j / ∂â_i"""
+    phi, theta, inferred = replaying(case)
+    g = stream(case, 3).standard_normal(onp.shape(inferred.eta))
+    args = phi, theta, inferred, A_MAX, case.rollout, g
+    return Problem(
+        {}, lambda x: credit.response(*args), lambda x, c: (policy.response(*args), None)
+    )
+
+
+@unit
 def credit_by_hand(case):
     """Credit by hand. [Fig. 1]   C[p, i] = Σ_j g[p, j] ∂r̂_j / ∂â_i"""
     args = *replaying(case), A_MAX, case.rollout, stream(case, 3).standard_normal((3, case.T))
@@ -287,18 +323,19 @@ def reference_gradients(case):
     o, a, _, r = episode(case)
     replayed = phi, theta, inferred, A_MAX, case.rollout
 
-    def all_of(model_loss_and_grad, return_and_grad, credit):
+    def all_of(model_loss_and_grad, return_and_grad, credit, response):
         each, g = model_loss_and_grad(whole, (o, a, r), case.encoder, ALPHAS, None, case.forms)
         G, ascent = return_and_grad(*replayed, None, case.gamma)
-        C = credit(*replayed, onp.eye(case.T))
-        found = (*each, *g.values(), G, *ascent.values(), C)
+        C, of_a = credit(*replayed, onp.eye(case.T)), response(*replayed, a)
+        found = (*each, *g.values(), G, *ascent.values(), C, of_a)
         return onp.concatenate([onp.ravel(x) for x in found])
 
     def text(x):
         reference = gradients.model_loss_and_grad, gradients.return_and_grad, gradients.credit
-        return all_of(*reference)
+        return all_of(*reference, gradients.response)
 
     def hand(x, c):
-        return all_of(adjoint.model_loss_and_grad, adjoint.return_and_grad, adjoint.credit), None
+        by_hand = adjoint.model_loss_and_grad, adjoint.return_and_grad, adjoint.credit
+        return all_of(*by_hand, adjoint.response), None
 
     return Problem({}, text, hand)

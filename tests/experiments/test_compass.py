@@ -39,7 +39,7 @@ def test_estimators_are_means_over_the_same_forced_episodes(task, algo):
     forced = np.repeat(FORCED, 8)
     agent = ForcedAgent(again.agent(), again.task, forced)
     episodes, u = collect(again.task, agent, noise)
-    own = again.credit(again._infer(episodes, u), phase_cotangents(c.T, c.t2))[1, ..., 0]
+    own = again.credit(again.infer(episodes, u), phase_cotangents(c.T, c.t2))[1, ..., 0]
     name = "shortcut, cut" if algo == "lvgts" else "no shortcut, cut"
     n = FORCED.index(0.5)
     for s in (0, 1):

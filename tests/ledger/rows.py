@@ -45,9 +45,10 @@ units: predict, fit
 Eq. 3 | encoder with memory read
 $ h_m^t = att(h_{i<t}),\quad h_t = b(h_{t-1}, h_m^t, o_t a_{t-1})
 text: paper.model.encode, paper.model.encode_step, paper.model.latent, paper.model.combine
-hand: adjoint.model.encode_adjoint, adjoint.model.encode, adjoint.layers.latent_adjoint,
+hand: adjoint.encoder.encode_adjoint, adjoint.encoder.encode_step, adjoint.layers.latent_adjoint,
       adjoint.layers.latent
-units: tanh, relu, latent, latent_adjoint, encode, encode_forward, encode_adjoint
+units: tanh, relu, latent, latent_adjoint, encode, encode_forward, encode_by_steps,
+      encode_adjoint
 
 Eq. 4 | truncated value gradient
 $ \frac{\partial V^i}{\partial s_i} = \frac{dr_i}{ds_i}
@@ -124,7 +125,7 @@ units: memory_task
 §4.2 N | truncation of the encoder
 $ h_{t-1} \leftarrow Detach(h_{t-1}),\quad N | t + c
 text: paper.model.encode # % N
-hand: adjoint.model.encode_adjoint # % N
+hand: adjoint.encoder.encode_adjoint # % N
 units: stop_gradient, encode, encode_adjoint
 
 Alg. 1 l. 2-8 | episodes
@@ -163,12 +164,14 @@ units: replay, replay_forward, replay_adjoint
 Alg. 1 l. 14 | inferred noise
 $ \mathrm{infer}\ \xi, w_t
 text: paper.imagine.infer, paper.forms.query_noise, paper.forms.latent_noise
-units: query_noise, latent_noise, infer
+hand: adjoint.noise.infer, adjoint.forms.query_noise, adjoint.forms.latent_noise
+units: query_noise, latent_noise, infer, reference_inference, query_noise_by_hand,
+      latent_noise_by_hand, infer_by_hand
 
 Alg. 1 l. 15 | memory read: the temporal shortcut
 $ h_m \leftarrow \sum_i w_t[i] M[i]
 text: paper.imagine.replay # line 15, paper.attention.read, paper.imagine.transition_read
-hand: adjoint.policy.replay_adjoint # shortcut, adjoint.policy.attended
+hand: adjoint.policy.replay_adjoint # shortcut, adjoint.memory.sparse
 units: memory_read, transition_read, attended, replay, replay_forward, replay_adjoint
 
 Alg. 1 l. 16 | policy
@@ -213,38 +216,40 @@ units: value_and_grad, return_and_grad, reference_gradients
 Alg. 2 l. 1 | keys
 $ K \leftarrow h_{i<t} W^T
 text: paper.attention.scores # key_query
-hand: adjoint.model.encode # read(
+hand: adjoint.encoder.encode_step # read(
 units: scores, encode_forward
 
 Alg. 2 l. 2 | query
 $ q_t \leftarrow MLP_\psi(o_t a_{t-1}, h_{t-1})
 text: paper.model.encode_step # mlp(, paper.nets.mlp, paper.nets.relu, paper.nets.huberized_relu
 hand: adjoint.layers.mlp_adjoint, adjoint.layers.mlp_gradient, adjoint.layers.mlp
-units: relu, huberized_relu, mlp, mlp_adjoint, mlp_gradient
+units: relu, huberized_relu, mlp, mlp_adjoint, mlp_gradient, summed
 
 Alg. 2 l. 3 | scores
 $ attn_w \leftarrow q_t K^T / \sqrt{H}
 text: paper.attention.scores
-hand: adjoint.layers.read # s =
-units: scores, read, read_adjoint
+hand: adjoint.memory.Dense.read # s =, adjoint.memory.Sparse.read # s =
+units: scores, read, read_of_many, read_adjoint, read_of_many_adjoint
 
 Alg. 2 l. 4 | threshold
 $ attn_k \leftarrow sorted(attn_w)[k+1]
 text: paper.attention.topk_weights # rule == , paper.attention.pick
-hand: adjoint.layers.largest
-units: margin, sab_eps, topk_weights, read, read_adjoint
+hand: adjoint.memory.threshold_rank, adjoint.memory.largest
+units: margin, sab_eps, topk_weights, excesses, read, read_of_many, read_adjoint,
+      read_of_many_adjoint
 
 Alg. 2 l. 5 | sparse weights
 $ attn_k \leftarrow ReLU(attn_w - attn_k)
 text: paper.attention.topk_weights
-hand: adjoint.layers.excesses, adjoint.layers.uniform
-units: topk_weights, read, read_adjoint
+hand: adjoint.memory.excesses, adjoint.memory.Dense.read, adjoint.memory.Sparse.read
+units: topk_weights, excesses, read, read_of_many, read_adjoint, read_of_many_adjoint
 
 Alg. 2 l. 6 | memory read
 $ h_m \leftarrow \sum_i attn_k[i]\, h_i\ /\ \sum_i attn_k[i]
 text: paper.attention.read
-hand: adjoint.layers.read_adjoint, adjoint.layers.read
-units: memory_read, read, read_adjoint
+hand: adjoint.memory.Dense.read_adjoint, adjoint.memory.Dense.asked,
+      adjoint.memory.Sparse.read_adjoint, adjoint.memory.Sparse.asked
+units: memory_read, read, read_of_many, read_adjoint, read_of_many_adjoint
 
 Alg. 2 l. 7 | latent
 $ h_t \leftarrow \tanh(q_t + MLP(q_t, h_m))
@@ -257,7 +262,7 @@ $ C[j, i] = \partial \hat{r}_j / \partial \hat{a}_i
 text: paper.credit.credit, paper.credit.credit_matrix, paper.credit.phase_cotangents,
       paper.autodiff.vjp
 hand: adjoint.policy.credit
-units: vjp, credit_matrix, credit_by_hand
+units: vjp, credit_matrix, credit_by_hand, response
 
 Fig. 2 | attention per phase
 $ mean\ of\ w_t[i]

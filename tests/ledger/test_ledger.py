@@ -14,9 +14,9 @@ from ledger.measure import CASES, measure, raised_in
 from ledger.rows import ROWS
 from ledger.uses import faults
 from lvgts_np import cli
+from lvgts_np.adjoint import encoder, layers, memory, noise, policy
 from lvgts_np.adjoint import forms as by_hand
-from lvgts_np.adjoint import layers, policy
-from lvgts_np.adjoint import model as encoder
+from lvgts_np.adjoint import model as by_hand_losses
 from lvgts_np.paper import (
     attention,
     autodiff,
@@ -33,7 +33,7 @@ from lvgts_np.training.config import ConfigError
 
 TEXT = (autodiff, nets, attention, model, forms, losses, imagine, credit, value_gradients)
 TEXT += (gradients,)
-BY_HAND = (layers, by_hand, encoder, policy)
+BY_HAND = (layers, memory, by_hand, encoder, by_hand_losses, noise, policy)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.tag)
@@ -98,11 +98,11 @@ def test_one_equation_with_its_source_and_its_readings(capsys):
     assert report.main("Alg. 2 l. 5") == 0
     out = capsys.readouterr().out
     assert "M5  the paper:" in out
-    for place in ("paper/attention.py:10", "adjoint/layers.py:177"):
+    for place in ("paper/attention.py:10", "adjoint/memory.py:31"):
         assert place in out
     assert "survives = value > value_of(threshold)" in out
     assert "tests/paper/test_attention.py::test_" in out
-    assert out.splitlines()[-1].startswith("all right: 3 formulas")
+    assert out.splitlines()[-1].startswith("all right: 6 formulas")
 
 
 def test_what_is_right_has_exit_code_0_and_a_row_each(capsys, monkeypatch, measured):
@@ -125,7 +125,7 @@ def test_a_planted_bug_turns_its_rows_and_is_shown(capsys, monkeypatch, measured
     assert status["Alg. 2 l. 7"].startswith("not judged")
     assert status["Alg. 2 l. 4"].startswith("right")
     assert "1 wrong" in out
-    assert "adjoint.layers.mlp_adjoint  lvgts_np/adjoint/layers.py:56" in out
+    assert "adjoint.layers.mlp_adjoint  lvgts_np/adjoint/layers.py:72" in out
     assert "not judged, as they use it: mlp_gradient, latent_adjoint, return_and_grad" in out
 
 

@@ -102,7 +102,9 @@ def test_a_backward_line_stands_beside_the_forward_line_that_it_transposes(text)
     cells = r'<td class="forward">(.*?)</td><td class="line"[^>]*>([^<]*)'
     pairs = {forward: line.strip() for forward, line in re.findall(cells, shown)}
     assert pairs["â_t = a_max tanh(u_t / a_max)"] == "lambda_u = lambda_a * du[:, t]"
-    assert pairs["ĥ_{t+1} = f(ĥ_t, h_m, â_t)"].startswith("lambda_h_a, lambda_h_m = step_adjoint(")
+    assert pairs["ĥ_{t+1} = f(ĥ_t, h_m, â_t)"].startswith(
+        "lambda_h_a, lambda_h_m = form.step_adjoint("
+    )
     by_hand = {name.partition(" # ")[0] for row in ROWS for name in row.hand}
     backward = {name.split(".")[-1] for name in by_hand if BACKWARD.match(name)}
     assert backward >= {"encode_adjoint", "read_adjoint", "latent_adjoint", "mlp_adjoint", "fit"}
@@ -137,7 +139,7 @@ def test_a_planted_bug_turns_its_row_and_names_the_function(monkeypatch, measure
     assert "by hand , in: adjoint.layers.mlp_adjoint" in words(at).replace("hand,", "hand ,")
     assert f'href="#{anchor("adjoint.layers.mlp_adjoint")}"' in at
     assert "mlp_adjoint dL/d" in words(at)
-    assert "layers.py:56 suspect" in words(whole(turned, "adjoint.layers.mlp_adjoint"))
+    assert "layers.py:72 suspect" in words(whole(turned, "adjoint.layers.mlp_adjoint"))
     assert "Alg. 2 l. 7 latent not judged" in words(section(turned, "Alg. 2 l. 7"))
     assert "Alg. 2 l. 4 threshold right" in words(section(turned, "Alg. 2 l. 4"))
     assert "adjoint.layers.mlp_adjoint" in turned.partition("<nav")[0]

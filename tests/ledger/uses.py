@@ -81,7 +81,7 @@ def suspects(unit, own):
     found = {}
     for form in forms:
         found |= own.get(form) or unit.uses.get(form, {})
-    return {n: f for n, f in found.items() if not isinstance(f, type)} or found
+    return {n: f for n, f in found.items() if not isinstance(f, type) and "__" not in n} or found
 
 
 def used_by(problem):
@@ -90,6 +90,7 @@ def used_by(problem):
     uses = {form: {} for form, f in forms.items() if f is not None}
     for form, found in uses.items():
         reach(forms[form], found, naive if form == "naive" else None)
+        reach_methods(forms[form], found)
     if problem.x:
         uses["text"][name_of(value_and_grad, "")] = value_and_grad
         reach(value_and_grad, uses["text"])
@@ -116,16 +117,38 @@ def reach(f, found, handed=None):
     Of a module that f is handed any attribute counts as used whose name it reads.
     """
     f = getattr(f, "fun", f)  # behind an operation of autograd
-    for g in [*vars(f).values()] if isinstance(f, type) else [f]:
-        if not hasattr(g, "__code__"):
-            continue
-        cells = (cell.cell_contents for cell in g.__closure__ or ())
-        scope = g.__globals__ | dict(zip(g.__code__.co_freevars, cells, strict=True))
-        for n, value in read_by(g.__code__, scope, handed):
-            name = name_of(value, n)
-            if name and name not in found:
-                found[name] = value
-                reach(value, found, handed)
+    if not hasattr(f, "__code__"):
+        return
+    cells = (cell.cell_contents for cell in f.__closure__ or ())
+    scope = f.__globals__ | dict(zip(f.__code__.co_freevars, cells, strict=True))
+    for n, value in read_by(f.__code__, scope, handed):
+        name = name_of(value, n)
+        if name and name not in found:
+            found[name] = value
+            reach(value, found, handed)
+
+
+def reach_methods(f, found):
+    """Add the methods, of classes found, of which f and what is found read an attribute's name."""
+    codes = [g.__code__ for g in (f, *found.values()) if hasattr(g, "__code__")]
+    attributes = {name for code in codes for name in attributes_of(code)}
+    kinds = [kind for kind in found.values() if isinstance(kind, type)]
+    for method in (m for kind in kinds for m in vars(kind).values() if inspect.isfunction(m)):
+        name = f"{method.__module__}.{method.__qualname__}"
+        if name not in found and (method.__name__ in attributes or method.__name__[:2] == "__"):
+            found[name] = method
+            reach(method, found)
+            return reach_methods(f, found)
+
+
+def attributes_of(code):
+    """Names of attributes that a code, or one inside it, reads."""
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+            yield step.argval
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            yield from attributes_of(constant)
 
 
 def read_by(code, scope, handed):

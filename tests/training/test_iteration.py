@@ -185,7 +185,7 @@ BUGS = [
     (Trainer._collect, ", min_std)", ")", "lvgts"),
     (Trainer._collect, "c.distractor_scale", "1.0", "lm_svg"),
     (Trainer._step, "clip_norm(g, self.config.clip_norm)", "g", "lm_svg"),
-    (Trainer._infer, 'c.rollout["shortcut"]', "True", "lm_svg"),
+    (Trainer.infer, 'c.rollout["shortcut"]', "True", "lm_svg"),
     (Trainer._improve_policy, ", c.gamma", "", "lm_svg"),
     (Trainer._fit_model, ", c.forms", "", "lm_svg"),
     (initial_parameters, "*scales", "*scales[::-1]", "lvgts"),
