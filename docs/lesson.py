@@ -68,12 +68,12 @@ print(f"LVGTS: actions 0 and 1 get {credit[0]:.3f} and {credit[1]:.3f}, past {cu
 # learned to look.
 
 # %%
-from lvgts_np import Task
+from lvgts_np import MemoryTask
 from lvgts_np.tasks.bounds import Oracle, max_return, myopic_return
-from lvgts_np.tasks.memory import play
+from lvgts_np.tasks.protocol import play
 
 section("the task")
-task, rng = Task("dummy_amt"), onp.random.default_rng(1000)
+task, rng = MemoryTask(), onp.random.default_rng(1000)
 noise = task.draw(rng, 10_000)
 random_actions = task.a_max * onp.tanh(rng.standard_normal((task.t1, 10_000, 1)) / task.a_max)
 
@@ -645,11 +645,11 @@ show(
 #
 # Where does the missing part go? Exchange one learned part for the real one: *real r* is the replay
 # through f with the environment's rewards, *real f* the real episode with the learned r. As the
-# policy starts, real r has 7 of 8 signs right in seed 1000 and 7 of 7 in seed 1001, and real f has 7
-# of 8 and 5 of 7: the wrong signs come with both. Finished, real f has size 0.36 and, in seed 1001,
-# size 0.64: f and its cuts take little, and what is missing is missing in r. Real r has less, size
-# 0.19 and size 0.10: the replayed recall actions hardly answer, and what LVGTS has is what r itself
-# knows about the cost of an unclear look.
+# policy starts, real r has 7 of 8 signs right in seed 1000 and 7 of 7 in seed 1001, and real f has
+# 7 of 8 and 5 of 7: the wrong signs come with both. Finished, real f has size 0.36 and, in seed
+# 1001, size 0.64: f and its cuts take little, and what is missing is missing in r. Real r has less,
+# size 0.19 and size 0.10: the replayed recall actions hardly answer, and what LVGTS has is what r
+# itself knows about the cost of an unclear look.
 #
 # Where BLAS rounds otherwise about half of the signs are right as the policy starts, and nearly all
 # when training ends, at a fifth to a half of the size. More: [credit.md](credit.md).

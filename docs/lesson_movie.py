@@ -101,8 +101,9 @@ def chain(ax, p, n):
     """Phases, latents above their actions, detaches and the reward."""
     c, T = p.config, p.config.T
     done, top = p.lambda_h[min(n, T)], p.lambda_h[-1].max()
-    for name, start, end in style.phases(vars(c)):
-        ax.axvspan(start - 0.5, end - 0.5, color=style.SHADES[name], lw=0, zorder=0)
+    task = style.task_of(c)
+    style.shade_phases(ax, task)
+    for name, start, end in task.phases():
         ax.text((start + end - 1) / 2, -1.95, name, **TEXT)
     for t in range(T):
         passed, cut = T - t <= n, t and t % c.N == 0  # a detach of what follows latent t

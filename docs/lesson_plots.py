@@ -44,11 +44,11 @@ def episode(task, noise, episodes, b=0):
     """Observations and actions of one episode."""
     figure = Figure((WIDTH, 3.2), layout="constrained")
     ax, t = figure.add_subplot(), np.arange(task.T)
-    style.shade_phases(ax, vars(task))
+    style.shade_phases(ax, task)
     ax.axhline(noise["o_m"][b], color=RED, ls="--", label="$o_m$, to remember")
     ax.plot(t, episodes.o[:, b, 0], "o-", color=BLUE, label="observation $o_t$")
     ax.plot(t, episodes.a[:, b, 0], "s-", color="black", label="action $a_t$")
-    style.name_phases(ax, vars(task))
+    style.name_phases(ax, task)
     ax.set(xlabel="step t", xlim=(-0.5, task.T - 0.5))
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
@@ -128,7 +128,7 @@ def attention(maps, config):
         ax.set_facecolor(style.FUTURE)
         past = np.where(np.tri(c["T"], k=-1), A, np.nan)
         image = ax.imshow(past, cmap="Blues", vmin=0, vmax=1)
-        for _, start, _ in style.phases(c)[1:]:
+        for _, start, _ in style.task_of(c).phases()[1:]:
             ax.axvline(start - 0.5, color="black", lw=0.8)
             ax.axhline(start - 0.5, color="black", lw=0.8)
         ax.set(title=title, xlabel="step i attended", xticks=STEPS, yticks=STEPS)

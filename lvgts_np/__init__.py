@@ -9,7 +9,7 @@ The folders, from the bottom up; imports point down:
 
     paper         what the paper says, one function an equation: the text that is audited
     adjoint       the same gradients by hand, which train
-    tasks         the memory tasks, the pendulum, what can be earned
+    tasks         the protocol of a task, the memory tasks, the pendulum, what can be earned
     training      Algorithm 1's outer loop: Config, Trainer, Agent
     check         gradient checks, for any function
     experiments   runs on disk, statistics, pictures, studies
@@ -48,7 +48,9 @@ _PUBLIC = {
     "training.config": ("Config", "ConfigError", "ParityError", "preset", "ALGOS", "TASKS"),
     "training.trainer": ("Trainer",),
     "training.agent": ("Agent",),
-    "tasks.memory": ("Task",),
+    "tasks.protocol": ("Task", "Distractor"),
+    "tasks.memory": ("MemoryTask",),
+    "tasks.check": ("check_task",),
     "paper.model": ("init_model", "init_policy"),
     "paper.imagine": ("infer", "replay"),
     "paper.credit": ("credit_matrix",),

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from lvgts_np.tasks import BoundsError
+from lvgts_np.tasks import BoundsError, EpisodeError, TaskError
 from lvgts_np.training import config as configs
 from lvgts_np.training import interrupts, streams
 from lvgts_np.training.config import FIELDS, HELP, TASKS, THREADS, Config, ConfigError, did_you_mean
@@ -38,13 +38,13 @@ def answer(argv, last):
         return say("terminated; --resume goes on with a run", end.code)
     except SystemExit as done:  # --help
         return done.code
-    except ConfigError as mistake:
+    except (ConfigError, TaskError) as mistake:
         return say(mistake, 2)
     except KeyboardInterrupt:
         return say("interrupted", 130)
     except MemoryError as error:
         return say(f"out of memory: {str(error) or 'this run is too large'}", 1)
-    except (OSError, BoundsError, configs.ParityError) as error:
+    except (OSError, BoundsError, EpisodeError, configs.ParityError) as error:
         return say(error, 1)
 
 
@@ -72,21 +72,27 @@ def say(message, code):
 def train(config, seeds, out, modes):
     """Train an agent for each seed; writes DIR/TASK/ALGO/seed_S."""
     from lvgts_np.experiments import run_directory, runs
+    from lvgts_np.tasks.protocol import phase_names
+    from lvgts_np.training.agent import make_task
 
     code, directory = 0, run_directory.condition_directory(out, config)
+    cue, pay = phase_names(make_task(config))
     for run in runs.train(config, seeds, out, pictures=False, **modes):
         path = directory / f"seed_{run['seed']}"
         if run.get("frozen"):
             code = say(f"seed {run['seed']} stopped: {run['frozen']} -> {path}", 1)
         else:
-            streams.put(RESULT.format(**run, path=path))
+            words = RESULT[0], RESULT[1] * (run["max_return"] is not None), RESULT[2] * bool(cue)
+            form = "".join(words) + RESULT[3]
+            streams.put(form.format(**run, path=path, cue=cue, pay=pay and f"{pay} "))
     return code if runs.draw(directory, seeds) else 1
 
 
-RESULT = (
-    "{task} {algo} seed {seed}: recall return {final_eval_return_recall:z.2f} of {max_return:z.2f} "
-    "(myopic {myopic_return:z.2f}), attention on the remember phase {attention_remember:.2f}, "
-    "{wall_s:.0f} s -> {path}"
+RESULT = (  # the second of a task with bounds, the third of one with a cue
+    "{task} {algo} seed {seed}: {pay}return {final_eval_return_recall:z.2f}",
+    " of {max_return:z.2f} (myopic {myopic_return:z.2f})",
+    ", attention on the {cue} phase {attention_remember:.2f}",
+    ", {wall_s:.0f} s -> {path}",
 )
 
 
@@ -239,9 +245,11 @@ class Parser(argparse.ArgumentParser):
 def fields_help(command):
     """Fields of --set, with their defaults."""
     lines = ["fields of --set ([..] is a place in the paper, (..) a row of docs/differences.md):"]
-    for name, value in vars(Config(**command.defaults)).items():
+    for name, value in Config(**command.defaults).as_dict().items():
         if name not in command.varies:
             lines.append(f"  {f'{name}={str(value).lower()}':<26} {HELP[name]}")
+    if "task" not in command.varies:
+        lines.append(f"  {'task.x=value':<26} argument x of your own task, --task module:Class")
     lines.append(
         "a later --set wins over an earlier one, --episodes over --set, --set over --smoke"
     )
@@ -302,8 +310,8 @@ def make_config(args):
 
         return load(configs.expanded(args.config)).replace(**changes)
     if "task" not in {*changes, *args.command.varies, *args.command.defaults}:
-        raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}")
-    return Config(**args.command.defaults | changes)
+        raise ConfigError(f"--task is missing; one of {', '.join(TASKS)}, or module:Class")
+    return Config().replace(**args.command.defaults | changes)
 
 
 def parse_assignment(text):

@@ -70,7 +70,7 @@ def test_diagnose_gives_attention_and_credit_as_arrays(algo):
     assert d.attention.shape == (2, T, T)
     np.testing.assert_allclose(d.attention[:, 1:].sum(axis=-1), 1.0, rtol=1e-5)
     mean, rms = credit_over_episodes(d.credit[0])
-    np.testing.assert_allclose(mean, d.credit[0].mean(axis=0), atol=1e-6 * rms.max())
+    np.testing.assert_allclose(mean, d.credit[0].mean(axis=(0, 1)), atol=1e-6 * rms.max())
     assert np.all(np.abs(mean) <= rms * (1 + 1e-6))
     assert np.any(rms[TINY.t2 + 1 :, : TINY.t1] != 0.0) == (algo == "lvgts")
     assert d.episodes.a.shape == (T, 2, 5, 1)

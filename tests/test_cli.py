@@ -1,7 +1,6 @@
 """The command line: what arrives at a run, what is printed, and what is said of every mistake."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import re
@@ -202,7 +201,7 @@ def test_a_mistake_of_100_000_characters_is_cut(option, capfd, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-GOOD = dataclasses.asdict(Config())
+GOOD = Config().as_dict()
 DAMAGED = {
     "empty": (b"", "must be JSON"),
     "no JSON": (b"task: dummy_pmt\nN: 4\n", "line 1 column 1 (char 0); must be JSON"),
@@ -554,7 +553,7 @@ def help_of(capfd, *arguments):
     out, err = capfd.readouterr()
     assert err == ""
     assert max(len(line) for line in out.splitlines()) <= 100
-    fields = re.findall(r"^  (\w+)=(\S+) +((?:.+\n)(?: {20}.*\n)*)", out, re.MULTILINE)
+    fields = re.findall(r"^  ([\w.]+)=(\S+) +((?:.+\n)(?: {20}.*\n)*)", out, re.MULTILINE)
     return out, {name: (default, " ".join(text.split())) for name, default, text in fields}
 
 
@@ -562,7 +561,8 @@ def test_help_names_every_option_task_command_and_field_with_its_default(capfd):
     out, fields = help_of(capfd)
     for word in (*OPTIONS, *TASKS, *COMMANDS, "horizon", "DIR"):
         assert word in out
-    assert list(fields) == list(FIELDS)
+    assert list(fields) == [*FIELDS, "task.x"]
+    assert fields.pop("task.x")[0] == "value"
     for name, (default, text) in fields.items():
         assert parse(name, default) == getattr(Config(), name)
         assert text == HELP[name]

@@ -1,10 +1,16 @@
-"""Hypothesis strategies for gradient checks: sizes, scale and ties are drawn, numbers are seeded.
+"""Hypothesis strategies for checks: sizes, scale and ties are drawn, numbers are seeded.
 
     @given(arrays(W=("d", "h"), b=("h",)))
     def test_the_gradient_of_a_layer(x):  # x["W"] is (d, h), x["b"] (h,), for drawn d and h
         check = check_gradient(layer, x)
         assume(check.conclusive)
         assert check
+
+A task of your own is tested on drawn arguments, noise and actions:
+
+    @given(st.builds(MyTask, n=st.integers(1, 5)), seeds, scales())
+    def test_my_task(task, seed, scale):
+        check_task(task, seed, scale)
 
 Arrays of drawn floats would shrink to zeros, where all scores tie; a seed shrinks to numbers as
 random as before. Ties are asked for, where they are meant.

@@ -10,6 +10,7 @@ from lvgts_np.experiments import compass
 from lvgts_np.experiments.diagnostics import TABLES, write_diagnostics
 from lvgts_np.experiments.run_directory import (
     BESIDE,
+    CUE,
     LOG,
     PREVIOUS,
     bounds_of,
@@ -20,6 +21,7 @@ from lvgts_np.experiments.run_directory import (
     resumable,
 )
 from lvgts_np.experiments.versions import record, versions
+from lvgts_np.tasks.check import BOUNDS
 from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import (
@@ -38,7 +40,7 @@ from lvgts_np.training.metrics import attention_share
 from lvgts_np.training.streams import note
 from lvgts_np.training.trainer import Trainer
 
-FINALS = ("attention_remember", "credit_early", "credit_recall", *BESIDE)
+FINALS = (*CUE, *BESIDE)
 FINAL = 0.05  # the last share of the evaluations that the final numbers are means of
 
 
@@ -82,7 +84,7 @@ def train_together(config, seeds, directory, advance):
     with interrupts.rows():
         while trainer.iteration < config.iterations and not trainer.frozen:
             trainer.iterate()
-            if compass.due(config, trainer.iteration):
+            if compass.due(trainer):
                 rows = trainer.timed("evaluate", compass.compass, trainer)
                 for s in range(len(seeds)):
                     logs[s]["compass.csv"].append(*rows[s])
@@ -108,7 +110,8 @@ def begin(config, paths, seeds):
         note_versions(trainer, paths)
     else:
         trainer = Trainer(config, seeds)
-        empty = {name: as_csv([x]) for name, x in log_headers(config, trainer.seconds).items()}
+        headers = log_headers(trainer.task, trainer.seconds)
+        empty = {name: as_csv([x]) for name, x in headers.items()}
         states = [{"logs": empty}] * len(paths)
         for path in paths:
             config_file.save(config, path / "config.json")
@@ -133,7 +136,7 @@ def note_versions(trainer, paths):
 
 def log(trainer, paths, logs):
     """Evaluate; of every seed that is not frozen a row in its logs, and a checkpoint."""
-    row, columns = trainer.evaluate(), log_headers(trainer.config, trainer.seconds)["log.csv"]
+    row, columns = trainer.evaluate(), log_headers(trainer.task, trainer.seconds)["log.csv"]
     for s, path in enumerate(paths):
         if s not in trainer.frozen:
             logs[s]["log.csv"].append([row[name][s] for name in columns])
@@ -179,7 +182,8 @@ def summary(trainer, s, tables):
     """
     config, rows = trainer.config, tables["log.csv"]
     last = max(1, round(FINAL * len(rows.get("iteration", ()))))
-    final = {name: float(np.mean(rows[name][-last:])) if rows else None for name in (*LOG, *BESIDE)}
+    names = (*LOG, *FINALS)
+    final = {x: float(np.mean(rows[x][-last:])) if x in rows else None for x in names}
     return {
         "task": config.task,
         "algo": config.algo,
@@ -187,15 +191,20 @@ def summary(trainer, s, tables):
         "episodes": trainer.iteration * config.episodes_per_iteration,
         "final_eval_return_recall": final["eval_return_recall"],
         "final_eval_return_total": final["eval_return_total"],
+        **dict.fromkeys(BOUNDS),
         **bounds_of(config),
         **{name: final[name] for name in FINALS},
         "attention_untrained": untrained_attention(config, trainer.seeds[s]),
-        **compass.agreement(config, tables["compass.csv"]),
+        **compass.agreement(trainer.task, config.algo, tables["compass.csv"]),
         "frozen": trainer.frozen.get(s),
     }
 
 
 def untrained_attention(config, seed):
-    """Share of the recall phase's attention on the remember phase before any training."""
-    *_, parts = Trainer(config, [seed]).probe_in_parts(config.eval_episodes, "compass")
-    return float(attention_share([part.w for part in parts], config.t1, config.t2)[0])
+    """Share of the pay's attention on the cue before any training; None without these."""
+    trainer = Trainer(config, [seed])
+    if not len(trainer.task.cue):
+        return None
+    *_, parts = trainer.probe_in_parts(config.eval_episodes, "compass")
+    share = attention_share([part.w for part in parts], trainer.task.cue, trainer.task.pay)
+    return float(share[0])

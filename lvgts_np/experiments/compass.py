@@ -1,6 +1,7 @@
 """Compass: mean credit of forced remember actions, true and modelled, along one training. [Fig. 1]
 
-Every remember action is one number, all else is the agent's own without policy noise. Where the
+Every action at the task's cue, in memory tasks the remember phase, is one number; all else is the
+agent's own without policy noise. Where the
 true credit says "more" and the modelled one "less", the policy is driven away from what it should
 learn. All estimators look at the same episodes of the same agent.
 """
@@ -14,7 +15,7 @@ from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.true_credit import ForcedAgent, differences, recall_return
 
-OFFSETS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0)  # of the forced actions from a_m
+OFFSETS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0)  # of the forced actions from the task's a_m
 SHARE = 1 / 4  # episodes of each forced action, of eval_episodes
 MOMENTS = (0.21, 0.26, 0.3, 0.4, 1.0)  # shares of a run: as the policy starts, ..., at the end
 ROLLOUTS = {  # by estimator: whether f reads the memory, and whether the replay is cut every N
@@ -25,16 +26,17 @@ ESTIMATORS = ("true", "learned r", "learned f", *ROLLOUTS)
 HEADER = ("iteration", "forced", "i", "estimator", "credit", "standard_error")
 
 
-def forced_actions(config):
+def forced_actions(task):
     """Forced actions: those of a_m + OFFSETS that a policy can take."""
-    return [config.a_m + x for x in OFFSETS if abs(config.a_m + x) < config.a_max]
+    return [task.a_m + x for x in OFFSETS if abs(task.a_m + x) < task.a_max]
 
 
-def due(config, iteration):
+def due(trainer):
     """Whether the compass is taken after this iteration; never where no action matters."""
-    if config.t1 == 1 or not forced_actions(config):
+    if not len(trainer.task.credited) or not forced_actions(trainer.task):
         return False
-    return iteration in {max(1, round(share * config.iterations)) for share in MOMENTS}
+    iterations = trainer.config.iterations
+    return trainer.iteration in {max(1, round(share * iterations)) for share in MOMENTS}
 
 
 @isolated()
@@ -43,16 +45,18 @@ def compass(trainer):
 
     true: of the real episode. learned r: the same with r(h_t, a_t) in place of the rewards. learned
     f: of the replay, with the real rewards of its actions in place of r. The four ROLLOUTS: of the
-    predicted rewards. i < t1 - 1, as the last remember action changes no remember observation.
+    predicted rewards. The steps i are those whose actions the task says to be `credited`.
     """
-    c, task, actions = trainer.config, trainer.task, range(trainer.config.t1 - 1)
-    B, values = max(1, round(SHARE * c.eval_episodes)), forced_actions(c)
+    c, task, actions = trainer.config, trainer.task, list(trainer.task.credited)
+    B, values = max(1, round(SHARE * c.eval_episodes)), forced_actions(task)
     forced = np.repeat(values, B)
     noise = trainer.draw("compass", len(forced))
-    returns = recall_return, lambda agent, episodes: predicted_return(c, agent, episodes)
+    units = c.reward_units
+    returns = recall_return, lambda *played: predicted_return(task, units, *played)
     true = differences(task, trainer.agent(), noise, actions, forced=forced, of=returns)
     episodes, u = collect(task, ForcedAgent(trainer.agent(), task, forced), noise)
-    slopes, recall = reward_slopes(task, noise, episodes.a), phase_cotangents(c.T, c.t2)[1:]
+    recall = phase_cotangents(c.T, task.pay)[1:]
+    slopes = reward_slopes(task, noise, episodes.a) if task.differentiable else None
     found = dict(zip(ESTIMATORS, true, strict=False))
     found |= {name: np.full_like(true[0], np.nan) for name in ("learned f", *ROLLOUTS)}
     for part in trainer.parts(len(forced)):
@@ -62,14 +66,14 @@ def compass(trainer):
             rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T + 1}  # never
             inferred = trainer.infer(episodes, u, part, shortcut)
             replayed = trainer.phi, trainer.theta, inferred, c.a_max, rollout
-            found[name][:, :, part] = trainer.backend.credit(*replayed, recall)[0, : len(actions)]
-            if (shortcut, cut) == (c.shortcuts[0], True):
+            found[name][:, :, part] = trainer.backend.credit(*replayed, recall)[0, actions]
+            if (shortcut, cut) == (c.shortcuts[0], True) and slopes is not None:
                 C = trainer.backend.response(*replayed, slopes[:, :, part])
-                found["learned f"][:, :, part] = C[: len(actions)]
+                found["learned f"][:, :, part] = C[actions]
     rows = [[] for _ in trainer.seeds]
     for estimator in ESTIMATORS:
-        for i in actions:
-            C = found[estimator][i, ..., 0].reshape(len(rows), len(values), B)
+        for i, C in zip(actions, found[estimator], strict=True):
+            C = C.sum(-1).reshape(len(rows), len(values), B)  # of all numbers of the action
             mean, error = C.mean(-1), C.std(-1) / B**0.5
             for s, seed_rows in enumerate(rows):
                 for n, value in enumerate(values):
@@ -78,7 +82,7 @@ def compass(trainer):
     return rows
 
 
-def agreement(config, table):
+def agreement(task, algo, table):
     """Share of right signs, and ratio, of the algorithm's own credit in the last compass. [Fig. 1]
 
     Over the forced actions at least 0.5 from a_m whose true credit t is known, |t| > 2 standard
@@ -88,13 +92,13 @@ def agreement(config, table):
     unknown = {"compass_sign": None, "compass_ratio": None}
     if not table:
         return unknown
-    own = "shortcut, cut" if config.algo == "lvgts" else "no shortcut, cut"
+    own = "shortcut, cut" if algo == "lvgts" else "no shortcut, cut"
     at, name = table["iteration"] == np.max(table["iteration"]), table["estimator"]
     t, m, error = (
         table[column][at & (name == which)]
         for column, which in (("credit", "true"), ("credit", own), ("standard_error", "true"))
     )
-    away = np.abs(table["forced"][at & (name == "true")] - config.a_m) >= 0.5
+    away = np.abs(table["forced"][at & (name == "true")] - task.a_m) >= 0.5
     known = away & (np.abs(t) > 2 * error)
     if not known.any():
         return unknown
@@ -103,13 +107,9 @@ def agreement(config, table):
     return {"compass_sign": float(sign), "compass_ratio": float(ratio)}
 
 
-def predicted_return(config, agent, episodes):
-    """Sum of the predicted rewards of the recall phase along real episodes, (S, B)."""
-    r_hat = [
-        reward(agent.phi, agent.h[t], episodes.a[t], config.reward_units)[..., 0]
-        for t in range(config.t2 + 1, config.T)
-    ]
-    return sum(r_hat)
+def predicted_return(task, units, agent, episodes):
+    """Sum of the predicted rewards at the task's pay along real episodes, (S, B)."""
+    return sum(reward(agent.phi, agent.h[t], episodes.a[t], units)[..., 0] for t in task.pay)
 
 
 def reward_slopes(task, noise, a):

@@ -9,12 +9,13 @@ from pathlib import Path
 from lvgts_np.experiments import compass
 from lvgts_np.experiments.diagnostics import TABLES
 from lvgts_np.experiments.run_data import read_complete
-from lvgts_np.tasks.bounds import bounds
+from lvgts_np.tasks import check
 from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.agent import make_task
 from lvgts_np.training.checkpoint import LOGS
-from lvgts_np.training.config import FIELDS, ConfigError, expanded
+from lvgts_np.training.config import ConfigError, expanded
 from lvgts_np.training.files import arrays, as_csv, sweep, temporary
+from lvgts_np.training.metrics import credit_names
 from lvgts_np.training.trainer import LOSSES
 
 try:
@@ -25,8 +26,9 @@ except ImportError:  # on Windows
 FILES = ("config.json", "versions.json", *LOGS, "checkpoint.npz", *TABLES, "summary.json")
 LOG = (
     "iteration", "episodes", "return_recall", "return_total", "eval_return_recall",
-    "eval_return_total", *LOSSES, "attention_remember", "credit_early", "credit_recall",
+    "eval_return_total", *LOSSES,
 )  # fmt: skip
+CUE = ("attention_remember", "credit_early", "credit_recall")  # of a task that has one
 BESIDE = ("credit_ratio", "credit_sign")
 PREVIOUS = ".previous.checkpoint.npz"  # while a seed learns, the last but one
 
@@ -36,8 +38,8 @@ class OutputError(ConfigError):
 
 
 def condition_directory(out, config):
-    """Directory <out>/<task>/<algo> of the runs of a condition, a task and an algorithm."""
-    return expanded(out) / config.task / config.algo
+    """Directory <out>/<task>/<algo> of the runs of a condition; "module.Class" for module:Class."""
+    return expanded(out) / config.task.replace(":", ".") / config.algo
 
 
 def look(config, seeds, directory, force=False, resume=False):
@@ -64,8 +66,9 @@ def look(config, seeds, directory, force=False, resume=False):
 def saved(config, seed, path):
     """Summary of a run that is complete, else the iterations that it resumes from."""
     there = config_file.load(path / "config.json")
-    for name in FIELDS:
-        old, new = getattr(there, name), getattr(config, name)
+    fields = there.as_dict(), config.as_dict()
+    for name in fields[0] | fields[1]:
+        old, new = (x.get(name) for x in fields)
         if old != new:
             advice = "choose another --out, or use --force in place of --resume"
             raise OutputError(f"{path} holds a run with {name} = {old}, not {new}: {advice}")
@@ -81,7 +84,8 @@ def saved(config, seed, path):
 
 def with_right_bounds(summary, config):
     """The summary; ValueError where a bound in it is not what it is when computed again."""
-    now = bounds_of(config)
+    if not (now := bounds_of(config)):
+        return summary
     floor = now["floor_return"]  # another version rounds otherwise; bounds may coincide
     close = 1e-3 * (now["max_return"] - floor) + 1e-9 * (1.0 + abs(floor))
     for name, value in now.items():
@@ -91,10 +95,10 @@ def with_right_bounds(summary, config):
 
 
 def bounds_of(config):
-    """Bounds of a Config's task, see `tasks.bounds`."""
+    """Bounds of a Config's task by name; {} where it has none."""
     # SciPy fills its tables at the first use, and would swallow an interrupt of that.
     with interrupts.blocked():
-        return bounds(make_task(config))
+        return check.bounds_of(make_task(config))
 
 
 def resumable(config, seed, path):
@@ -107,7 +111,8 @@ def resumable(config, seed, path):
         try:
             if file.is_file():
                 state = checkpoint.read(file, config, seed)
-                check_logs(config, state.get("logs", {}), checkpoint.rest_of(state))
+                rest, task = checkpoint.rest_of(state), make_task(config)
+                check_logs(task, state.get("logs", {}), rest)
                 return state
         except (ValueError, OSError, csv.Error) as error:
             fault = fault or f"{file} is damaged ({error}): delete it and seed {seed} starts again"
@@ -116,21 +121,22 @@ def resumable(config, seed, path):
     return None
 
 
-def log_headers(config, parts):
+def log_headers(task, parts):
     """Columns of the logs by name; those of the true credit are as many as the actions it is of.
 
     parts are the names of an iteration's parts, whose seconds timing.csv has.
     """
-    credit = [f"{kind}_credit_{i}" for kind in ("true", "modelled") for i in range(config.t1 - 1)]
-    columns = (*LOG, *credit, *BESIDE), ("iteration", *parts), compass.HEADER
+    credit = [f"{kind}_credit_{i}" for kind in ("true", "modelled") for i in credit_names(task)]
+    beside = (*CUE, *credit, *BESIDE) if len(task.cue) else ()
+    columns = (*LOG, *beside), ("iteration", *parts), compass.HEADER
     return dict(zip(LOGS, columns, strict=True))
 
 
-def check_logs(config, logs, rest):
+def check_logs(task, logs, rest):
     """ValueError unless the logs of a checkpoint are tables with the columns that a run writes."""
     if sorted(logs) != sorted(LOGS):
         raise ValueError(f"it holds the logs {sorted(logs)}")
-    for name, header in log_headers(config, rest["seconds"]).items():
+    for name, header in log_headers(task, rest["seconds"]).items():
         text = logs[name].tobytes().decode()
         if not (text.startswith(as_csv([header]).decode()) and text.endswith("\n")):
             raise ValueError(f"its {name} has other columns than a run writes, or half a row")

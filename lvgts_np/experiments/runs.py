@@ -12,12 +12,14 @@ from lvgts_np.experiments import executors
 from lvgts_np.experiments.batches import equally_far, steps, train_batch
 from lvgts_np.experiments.plots import run_plots, style
 from lvgts_np.experiments.run_directory import clear, condition_directory, locked, look
+from lvgts_np.tasks import reference
 from lvgts_np.training import interrupts, limits
+from lvgts_np.training.agent import checked_task, make_task
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
-from lvgts_np.training.config import Config, ConfigError, expanded, whole
+from lvgts_np.training.config import Config, ConfigError, expanded, preset, whole
 from lvgts_np.training.streams import note
-from lvgts_np.training.trainer import check_seeds, make_task
+from lvgts_np.training.trainer import check_seeds
 
 SILENCE = 60.0  # s between two lines of progress where there is no terminal
 LINE = "{desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left"
@@ -31,13 +33,14 @@ def train(
 ):  # fmt: skip
     """Train seeds and write their files; a list of summaries.
 
-    config is a Config, whose seed s has the run directory <out>/<task>/<algo>/seed_<s>, or Configs
-    by directory, with <directory>/seed_<s> and a list of summaries each. The `pictures` of a
-    condition lie beside its run directories; where they cannot be drawn a line on stderr says so.
-    ConfigError, before anything is written, for what cannot be trained here, OutputError where a
-    directory is in use (and not `force`) or cannot be made; ParityError where the gradient backends
-    differ (and `parity`). However the training ends, its log and a checkpoint of its last row are
-    left, from which `resume` continues to the same numbers; complete seeds are left as they are.
+    config is a Config, or a task with the default settings, whose seed s has the run directory
+    <out>/<task>/<algo>/seed_<s>, or Configs by directory, with <directory>/seed_<s> and a list of
+    summaries each. The `pictures` of a condition lie beside its run directories; where they cannot
+    be drawn a line on stderr says so. ConfigError or TaskError, before anything is written, for
+    what cannot be trained here, OutputError where a directory is in use (and not `force`) or cannot
+    be made; ParityError where the gradient backends differ (and `parity`); EpisodeError where a
+    task fails. However the training ends, its log and a checkpoint of its last row are left, from
+    which `resume` continues to the same numbers; complete seeds are left as they are.
 
     A condition's seeds are trained as `jobs` batches, each a call in `executor`, which is anything
     with the interface of `concurrent.futures.Executor` whose workers write to the same disk;
@@ -45,6 +48,7 @@ def train(
     first. No number depends on any of it but seconds.
     """
     executors.stop_if_unguarded()
+    config = preset(config) if reference.is_one(config) else config
     if isinstance(config, Config):
         condition = {condition_directory(out, config): config}
         modes = jobs, executor, quiet, force, resume, parity, pictures
@@ -53,6 +57,8 @@ def train(
     if force and resume:
         raise ConfigError("force writes over a run, resume goes on with it: give only one")
     style.check()
+    for c in conditions.values():
+        checked_task(c)
     left, summaries = {d: dict.fromkeys(seeds, 0) for d in conditions}, {}
     calls = None if resume else check_size(conditions, left, jobs, executor)
     for d, c in conditions.items():

@@ -47,7 +47,7 @@ def credit_matrix(phi, theta, inferred, a_max, rollout):
     return credit(phi, theta, inferred, a_max, rollout, onp.eye(len(inferred.eta)))
 
 
-def phase_cotangents(T, t2):
-    """Cotangents (2, T) that sum the rewards up to t2, and those after it. [§4.1]"""
-    early = onp.arange(T) <= t2
-    return onp.stack([early, ~early])
+def phase_cotangents(T, pay):
+    """Cotangents (2, T) that sum the rewards at all steps but `pay`, and those at these. [§4.1]"""
+    paid = onp.isin(onp.arange(T), list(pay))
+    return onp.stack([~paid, paid])

@@ -121,16 +121,6 @@ def myopic_return(task):
     return float(np.mean(recall_return(task, task.a_max * np.tanh(eta / task.a_max))))
 
 
-def bounds(task):
-    """Floor, myopic and optimal return by name; BoundsError unless they are in order."""
-    found = {f.__name__: f(task) for f in (floor_return, myopic_return, max_return)}
-    floor, myopic, optimal = found.values()
-    rounding = 1e-9 * (abs(floor) + abs(optimal))
-    if not floor - rounding <= myopic <= optimal + rounding:
-        raise BoundsError(f"{found} cannot be right for {task}")
-    return found
-
-
 def floor_return(task):
     """Lower bound: without memory the best recall is 0, the prior's mean. [§4.2]
 

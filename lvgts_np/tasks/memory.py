@@ -1,42 +1,55 @@
 """Passive and active memory task, PMT and AMT. [§4.1]
 
 An episode has three phases. Remember: a number o_m is shown, in AMT under noise that the last
-action scales. Distractor: nothing (dummy) or a pendulum. Recall: the action should be o_m.
+action scales. Distractor: nothing, a pendulum, any other. Recall: the action should be o_m.
 All noise is drawn before the episode, so `step` is deterministic. Arrays are (..., B) with any
 leading axes; in a whole episode time, 0-based, comes first.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import autograd.numpy as np
 
-from lvgts_np.tasks import pendulum
+from lvgts_np.tasks.pendulum import Pendulum
+from lvgts_np.tasks.protocol import Distractor, Task
 
 
 class State(NamedTuple):
-    """State of B episodes: the step t, their noise, and the pendulum (None in dummy tasks)."""
+    """State of B episodes: the step t, their noise, and the distractor's state."""
 
     t: int
     o_m: np.ndarray  # (..., B)
     eps: np.ndarray  # (..., B, T)
-    pendulum: np.ndarray | None  # (..., B, 2)
-
-
-class Episodes(NamedTuple):
-    """Whole episodes, B of them, time first. The distractor's reward is not scaled."""
-
-    o: np.ndarray  # (T, ..., B, O)
-    a: np.ndarray  # (T, ..., B, A)
-    r_recall: np.ndarray  # (T, ..., B)
-    r_distractor: np.ndarray  # (T, ..., B)
+    distractor: Any
 
 
 @dataclass(frozen=True)
-class Task:
+class Dummy:
+    """Distractor that shows nothing and pays nothing. [§4.1]"""
+
+    def channels(self):
+        return {}
+
+    def draw(self, rng, B):
+        return {}
+
+    def reset(self, noise):
+        return np.zeros((*noise["o_m"].shape, 0))
+
+    def observe(self, state):
+        return state
+
+    def step(self, state, a_t):
+        return state, np.zeros_like(a_t[..., 0])
+
+
+@dataclass(frozen=True)
+class MemoryTask(Task):
     """Memory task and its numbers. [§4.1, §4.2]"""
 
-    name: str  # one of config.TASKS
+    active: bool = True  # AMT: actions of the remember phase set the noise on o_m; else PMT
+    distractor: Distractor = Dummy()
     t1: int = 3
     t2: int = 10
     T: int = 15
@@ -47,21 +60,42 @@ class Task:
     # UNSPECIFIED: the range of the actions. The policy's squash keeps to it; only `bounds` reads
     # it here, and the task clips nothing but the torque. (T6)
     a_max: float = 3.0
-    pendulum_version: str = "v0"  # or "v1" (T7)
     A = 1  # one action: no annotation, so no field
-
-    @property
-    def active(self):
-        """Whether the task is AMT: actions of the remember phase set the noise on o_m."""
-        return self.name.endswith("amt")
-
-    @property
-    def has_pendulum(self):
-        return self.name.startswith("pendulum")
+    differentiable = True
 
     @property
     def O(self):  # noqa: E743 (the letter of the dimension key)
-        return 4 if self.has_pendulum else 1
+        return sum(map(len, self.channels().values()))
+
+    @property
+    def cue(self):
+        return range(self.t1)
+
+    @property
+    def pay(self):
+        return range(self.t2 + 1, self.T)
+
+    @property
+    def credited(self):
+        """The remember phase but for its last step, whose action changes no observation of o_m."""
+        return range(self.t1 - 1)
+
+    def bounds(self):
+        from lvgts_np.tasks import bounds  # SciPy's statistics take long to import
+
+        found = bounds.floor_return, bounds.myopic_return, bounds.max_return
+        return {f.__name__: f(self) for f in found}
+
+    def phases(self):
+        ends = (0, self.t1, self.t2 + 1, self.T)
+        names = ("remember", "distractor", "recall")
+        return list(zip(names, ends[:-1], ends[1:], strict=True))
+
+    def channels(self):
+        return {"observation": ["memory channel"], **self.distractor.channels()}
+
+    def explain(self, noise):
+        return {"o_m": noise["o_m"]}
 
     @property
     def recall_steps(self):
@@ -87,19 +121,17 @@ class Task:
     def draw(self, rng, B):
         """Randomness of B episodes of one seed, all of it.
 
-        "o_m" (B,) and "eps" (B, T) standard normal, "pendulum" (B, 2) in pendulum tasks. The
-        caller adds a seed axis in front.
+        "o_m" (B,) and "eps" (B, T) standard normal, and the distractor's. The caller adds a seed
+        axis in front.
         """
         noise = {"o_m": rng.standard_normal(B), "eps": rng.standard_normal((B, self.T))}
-        if self.has_pendulum:  # drawn last: all four tasks meet the same o_m and eps
-            noise["pendulum"] = pendulum.draw_state(rng, B)
-        return noise
+        # Drawn last: all four tasks of the paper meet the same o_m and eps.
+        return self.distractor.draw(rng, B) | noise
 
     def reset(self, noise):
         """First state and observation o_0 (..., B, O) of episodes with this noise."""
         self._check_noise(noise)
-        swing = noise["pendulum"] if self.has_pendulum else None
-        state = State(0, noise["o_m"], noise["eps"], swing)
+        state = State(0, noise["o_m"], noise["eps"], self.distractor.reset(noise))
         return state, self._observe(state, np.zeros_like(state.o_m))  # a_{-1} = 0 (T3)
 
     def step(self, state, a_t):
@@ -114,8 +146,8 @@ class Task:
             raise ValueError(f"the episode is over: its last step was t = {self.T - 1}")
         a = a_t[..., 0]
         r_recall = self._recall_reward(state, a)
-        swing, r_distractor = self._distract(state, a)
-        state = state._replace(t=state.t + 1, pendulum=swing)
+        distractor, r_distractor = self._distract(state, a_t)
+        state = state._replace(t=state.t + 1, distractor=distractor)
         o_tp1 = self._observe(state, a) if state.t < self.T else None
         return state, o_tp1, r_recall, r_distractor
 
@@ -126,24 +158,22 @@ class Task:
         # DEVIATION: the paper says (a_t - o_m)^2 + c; it would reward being wrong. (T1)
         return self.c - (a - state.o_m) ** 2
 
-    def _distract(self, state, a):
-        """Pendulum after this step, and its own reward; it hangs still outside its phase."""
-        if not self.has_pendulum or self.phase(state.t) != "distractor":
-            return state.pendulum, np.zeros_like(state.o_m)
+    def _distract(self, state, a_t):
+        """Distractor's state after this step, and its reward; it stands still outside its phase."""
+        if self.phase(state.t) != "distractor":
+            return state.distractor, np.zeros_like(state.o_m)
         # DEVIATION: the paper says the maximum return is 2 in all cases, which leaves no room for
         # this reward; we return it apart and unscaled, and the caller weighs it. (T8)
-        return pendulum.step(state.pendulum, a, self.pendulum_version)
+        return self.distractor.step(state.distractor, a_t)
 
     def _observe(self, state, a_tm1):
-        """Observation o_t: memory channel and the pendulum's three, 0 outside its phase. [§4.1]"""
+        """Observation o_t: memory channel and the distractor's, 0 outside its phase. [§4.1]"""
         memory = self._memory_channel(state, a_tm1)[..., None]  # (..., B, 1)
-        if not self.has_pendulum:
-            return memory
-        swing = pendulum.observe(state.pendulum)  # (..., B, 3)
+        shown = self.distractor.observe(state.distractor)
         # UNSPECIFIED: how the two tasks share one observation vector. (T7)
         if self.phase(state.t) != "distractor":
-            swing = np.zeros_like(swing)
-        return np.concatenate([memory, swing], axis=-1)  # (..., B, O)
+            shown = np.zeros_like(shown)
+        return np.concatenate([memory, shown], axis=-1)  # (..., B, O)
 
     def _memory_channel(self, state, a_tm1):
         """Memory channel, the first of o_t, (..., B). [§4.1]
@@ -162,8 +192,6 @@ class Task:
         if not batch:
             raise ValueError("noise needs 'o_m', an array (..., B)")
         _check_shape("noise 'eps'", noise.get("eps"), batch + (self.T,))
-        if self.has_pendulum:
-            _check_shape("noise 'pendulum'", noise.get("pendulum"), batch + (2,))
 
 
 def _check_shape(name, x, shape):
@@ -171,16 +199,12 @@ def _check_shape(name, x, shape):
         raise ValueError(f"{name} has shape {np.shape(x)}, expected {shape}")
 
 
-def play(task, noise, act):
-    """Episodes played to the end: o_t -> a_t = act(o_t) -> o_{t+1}, t = 0..T-1. [Alg. 1]
-
-    `act` is called once a step, in order, and keeps its own memory.
-    """
-    state, o_t = task.reset(noise)
-    rows = []
-    for _ in range(task.T):
-        a_t = np.array(act(o_t))  # a copy, as `act` may reuse its array
-        state, o_tp1, r_recall, r_distractor = task.step(state, a_t)
-        rows.append((o_t, a_t, r_recall, r_distractor))
-        o_t = o_tp1
-    return Episodes(*(np.stack(column) for column in zip(*rows, strict=True)))
+def paper_task(name, pendulum_version="v0", **numbers):
+    """Task of the paper by its name, one of `config.TASKS`, and its numbers. [§4.1]"""
+    tasks = {
+        "dummy_pmt": (False, Dummy()),
+        "dummy_amt": (True, Dummy()),
+        "pendulum_pmt": (False, Pendulum(pendulum_version)),
+        "pendulum_amt": (True, Pendulum(pendulum_version)),
+    }
+    return MemoryTask(*tasks[name], **numbers)

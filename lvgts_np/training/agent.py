@@ -1,6 +1,5 @@
 """Agent that acts, one step at a time. [Alg. 1, lines 4-5]"""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -8,9 +7,11 @@ import numpy as np
 from lvgts_np import adjoint
 from lvgts_np.paper import gradients
 from lvgts_np.paper.model import init_model, init_policy, policy, squash
-from lvgts_np.tasks.memory import Task
+from lvgts_np.tasks import reference
+from lvgts_np.tasks.check import check_task
+from lvgts_np.tasks.memory import paper_task
 from lvgts_np.training import config_file
-from lvgts_np.training.config import ConfigError, expanded
+from lvgts_np.training.config import NUMBERS, TASKS, ConfigError, expanded
 from lvgts_np.training.files import load_arrays
 
 BACKENDS = {"adjoint": adjoint, "autograd": gradients}  # what differentiates, infers and encodes
@@ -38,7 +39,7 @@ class Agent:
         try:
             saved = load_arrays(path, MAX_PARAMETERS, (*like, "rest"))
             rest = json.loads(str(saved["rest"]["json"]))
-            if rest["config"] != dataclasses.asdict(config):
+            if rest["config"] != config.as_dict():
                 raise ValueError("config.json is of another run")
             if directory.name.startswith("seed_") and directory.name != f"seed_{rest['seed']}":
                 raise ValueError(f"it is of seed {rest['seed']}")
@@ -88,8 +89,18 @@ class Agent:
 
 def make_task(config):
     """Task of a Config."""
-    names = ("t1", "t2", "T", "c", "a_m", "sigma", "a_max", "pendulum_version")
-    return Task(config.task, **{name: getattr(config, name) for name in names})
+    if config.task not in TASKS:
+        return reference.make(config.task, config.arguments)
+    numbers = {name: getattr(config, name) for name in (*NUMBERS, "T", "a_max")}
+    return paper_task(config.task, **numbers)
+
+
+def checked_task(config):
+    """Task of a Config, to be trained on; TaskError where `check_task` finds a fault."""
+    task = make_task(config)
+    if config.task not in TASKS:  # these our tests check
+        check_task(task)
+    return task
 
 
 def initial_parameters(config, rng):

@@ -8,6 +8,7 @@ import numpy as np
 from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
+from lvgts_np.tasks import EpisodeError
 from lvgts_np.training.agent import BACKENDS, Agent
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.config import ParityError
@@ -32,7 +33,7 @@ def check_parity(config, task):
     try:
         for name, args in problem(config, task):
             compare(name, *(flat(called(backend, name, args)) for backend in BACKENDS.values()))
-    except ParityError:
+    except (ParityError, EpisodeError):
         raise
     except Exception as error:  # of any kind: one implementation fails where the other runs
         raise ParityError(f"{where(error)}: {error!r}; {ADVICE}") from error
@@ -56,7 +57,7 @@ def problem(config, task):
     yield "infer", inferring
     yield "model_loss_and_grad", (phi, batch, c.encoder, c.alphas, None, c.forms)
     yield "return_and_grad", (*replayed, None, c.gamma)
-    yield "credit", (*replayed, phase_cotangents(c.T, c.t2))
+    yield "credit", (*replayed, phase_cotangents(c.T, task.pay))
 
 
 def called(backend, name, args):

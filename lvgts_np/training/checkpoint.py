@@ -5,7 +5,6 @@ as far as it is filled, the numbers that the next row of the log averages over, 
 JSON text. A run adds its `logs`, as bytes, and `digests` of its other files when it is complete.
 """
 
-import dataclasses
 import json
 import math
 
@@ -31,7 +30,7 @@ def state_of(trainer, s):
     groups["replay"] = {str(n): ring for n, ring in enumerate(filled)}
     groups |= {f"{INTERVAL}{n}": entry for n, entry in enumerate(trainer.interval)}
     rest = {
-        "config": dataclasses.asdict(trainer.config),
+        "config": trainer.config.as_dict(),
         "seed": trainer.seeds[s],
         "iteration": trainer.iteration,
         "frozen": trainer.frozen.get(s),
@@ -114,7 +113,7 @@ def check(new, state):
     n, capacity = rest["iteration"], c.replay_episodes
     filled = n * c.episodes_per_iteration
     due = {
-        "config": dataclasses.asdict(c),
+        "config": c.as_dict(),
         "seed": new.seeds[0],
         "iteration": min(max(0, int(n)), c.iterations),
         "adam_steps": [n * c.model_steps, max(0, n - c.warmup_iterations)],

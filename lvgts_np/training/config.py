@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import difflib
+import json
 import math
 import operator
 import os
@@ -10,8 +11,11 @@ import reprlib
 from pathlib import Path
 
 from lvgts_np.paper import constants
+from lvgts_np.tasks import reference
 
-TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")
+TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")  # of the paper
+NUMBERS = ("t1", "t2", "c", "a_m", "sigma", "pendulum_version")  # that only these have
+OWN = "task."  # before the name of an argument of another task
 ALGOS = ("lvgts", "lm_svg")
 
 # Environment variables, each read by another BLAS as it is loaded.
@@ -47,7 +51,11 @@ def setting(default, text, limits=None):
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A complete run. Immutable; `preset` starts one, `replace` changes it, both check it."""
+    """A complete run. Immutable; `preset` starts one, `replace` changes it, both check it.
+
+    A task that is not the paper's is "module:Class": it has its own T and a_max, its arguments are
+    fields "task.x", and there are no NUMBERS.
+    """
 
     # What is run
     task: str = setting("dummy_pmt", "[§4.1] task", TASKS)
@@ -61,7 +69,9 @@ class Config:
     sigma: float = setting(1.0, "[§4.1] noise of the remember observations (T4)", ">= 0")
     a_max: float = setting(3.0, "actions are in (-a_max, a_max) (T6)", "> 0")
     pendulum_version: str = setting("v0", "[§4.1] Gym's Pendulum-v0 or -v1 (T7)", ("v0", "v1"))
-    distractor_scale: float = setting(0.1, "share of the pendulum's reward in G (T8)", "in [0, 1]")
+    distractor_scale: float = setting(
+        0.1, "share of the distractor's reward in G (T8)", "in [0, 1]"
+    )
     gamma: float = setting(1.0, "[A.1] discount in G, not of reported returns (A2)", "in (0, 1]")
     # The model [§3, A.3]
     N: int = setting(4, "[§4.2] the policy's gradient is truncated every N steps", ">= 1")
@@ -100,18 +110,34 @@ class Config:
     episodes_per_iteration: int = setting(32, "episodes collected an iteration", ">= 1")
     eval_every: int = setting(10, "iterations between evaluations", ">= 1")
     eval_episodes: int = setting(256, "episodes of an evaluation", ">= 1")
+    arguments: dict = dataclasses.field(default_factory=dict, hash=False)  # "task.x"
 
     def __post_init__(self):
         for name in FIELDS:
             object.__setattr__(self, name, plain(getattr(self, name)))
             check_value(name, getattr(self, name))
-        if self.t1 >= self.t2:
+        if self.task not in TASKS:
+            self._ask_task()
+        elif self.arguments:
+            name = OWN + next(iter(self.arguments))
+            raise ConfigError(f"unknown field {name!r}: the numbers of {self.task} are fields")
+        elif self.t1 >= self.t2:
             raise ConfigError(f"t1 = {self.t1}, t2 = {self.t2}: t1 must be < t2")
-        if self.T < self.t2 + 2:  # no step is left to recall
+        elif self.T < self.t2 + 2:  # no step is left to recall
             raise ConfigError(f"T = {self.T}, t2 = {self.t2}: T must be >= t2 + 2")
         size, n = self.replay_episodes, self.episodes_per_iteration
         if size < n:
             raise ConfigError(f"replay_episodes = {size}: must hold at least one iteration ({n})")
+
+    def _ask_task(self):
+        """All arguments of a task that is not the paper's, and the T and a_max that it has."""
+        task = reference.make(self.task, self.arguments)
+        object.__setattr__(self, "arguments", reference.describe(task)[1])
+        for name in ("T", "a_max"):
+            if not hasattr(task, name):
+                raise ConfigError(f"task {self.task}: no {name!r}; must be a lvgts_np.Task")
+            object.__setattr__(self, name, plain(getattr(task, name)))
+            check_value(name, getattr(self, name))
 
     @property
     def iterations(self):
@@ -151,12 +177,26 @@ class Config:
 
     def replace(self, /, **changes):
         """A copy with some fields changed; ConfigError names a field that does not exist."""
+        own = {x: changes.pop(x) for x in list(changes) if x.startswith(OWN)}
         for name in changes:
             check_name(name)
-        return dataclasses.replace(self, **changes)
+        kept = self.arguments if str(changes.get("task", self.task)) == self.task else {}
+        arguments = kept | {x.removeprefix(OWN): value for x, value in own.items()}
+        new = dataclasses.replace(self, **changes, arguments=arguments)
+        for name in changes if new.task not in TASKS else ():
+            if name in NUMBERS or getattr(new, name) != changes[name] and name in ("T", "a_max"):
+                has = ", ".join(f"{OWN}{x}" for x in new.arguments) or "no arguments"
+                raise ConfigError(f"{name} = {changes[name]}: {new.task} has its own; it has {has}")
+        return new
+
+    def as_dict(self):
+        """Fields by name, as config.json has them; a task that is not the paper's has "task.x"."""
+        own = {OWN + x: value for x, value in self.arguments.items()}
+        hidden = () if self.task in TASKS else NUMBERS
+        return {x: getattr(self, x) for x in FIELDS if x not in hidden} | own
 
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+FIELDS = {field.name: field for field in dataclasses.fields(Config) if field.metadata}
 HELP = {name: field.metadata["help"] for name, field in FIELDS.items()}
 KINDS = {int: "a whole number", float: "a number", str: "a word"}
 
@@ -182,7 +222,10 @@ SWITCHES = {
 
 
 def preset(task, **changes):
-    """Settings of a task with some fields changed: one set serves all four tasks."""
+    """Settings of a task, a name or an object, with some fields changed: one set serves all."""
+    if reference.is_one(task):
+        task, arguments = reference.describe(task)
+        changes = {OWN + x: value for x, value in arguments.items()} | changes
     return Config().replace(task=task, **changes)
 
 
@@ -236,14 +279,19 @@ def check_value(name, value):
         raise ConfigError(f"{name} = {value!r}: must be {KINDS[kind]}")
     if kind in (int, float) and not abs(value) <= MAX_ABS:  # nan is not
         raise ConfigError(f"{name} = {value}: must be between -{MAX_ABS} and {MAX_ABS}")
-    if isinstance(limits, tuple) and value not in limits:
-        raise ConfigError(f"unknown {name} {value!r}{did_you_mean(value, limits)}")
+    if isinstance(limits, tuple) and value not in limits and not (name == "task" and ":" in value):
+        known = (*limits, "module:Class") if name == "task" else limits
+        raise ConfigError(f"unknown {name} {value!r}{did_you_mean(value, known)}")
     if isinstance(limits, str) and not BOUNDS[limits](value):
         raise ConfigError(f"{name} = {value}: must be {limits}")
 
 
 def parse(name, text):
     """Value of field `name` from what a user typed, such as "0.5"; ConfigError if unfit."""
+    if name.startswith(OWN):  # JSON, or a word
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+        return text
     check_name(name)
     try:
         value = FIELDS[name].type(text)

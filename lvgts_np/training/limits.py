@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lvgts_np.training.config import ConfigError
+from lvgts_np.training.agent import make_task
+from lvgts_np.training.config import TASKS, ConfigError
 
 try:
     import resource
@@ -30,7 +31,8 @@ def numbers(c):
     def mlp(d_in, d_out):
         return (d_in + 1) * c.hidden + (c.hidden + 1) * d_out
 
-    O, A, H = 4 if c.task.startswith("pendulum") else 1, 1, c.H
+    task, H = make_task(c), c.H
+    O, A = task.O, task.A
     memory = mlp(2 * H, H) if c.combine == "mlp" else 0
     latent = c.transition == "latent"
     f = mlp(H + A + H * (latent and c.rollout["shortcut"]), H if latent else 2 * H)
@@ -47,8 +49,9 @@ def memory(c, S):
     if c.grad == "autograd":  # keeps every intermediate result, of all seeds
         tape = 1.5 * c.T * (c.H + 2)
         fit = S * (26 * c.H + 14 * c.hidden + 40 + tape)
-    batch, B = np.dtype(c.dtype).itemsize * c.T, c.eval_episodes
+    batch, B, n = np.dtype(c.dtype).itemsize * c.T, c.eval_episodes, len(make_task(c).credited)
     rows = min(c.T, max(1, ROWS // (c.T * B)))
+    early = "t1" if c.task in TASKS else "credited steps"
     return {
         "H, hidden": 16 * size * (model + policy),
         "replay_episodes": 5 * size * ring,
@@ -57,7 +60,7 @@ def memory(c, S):
         "eval_episodes": S * batch * ((replay + tape) * min(B, ROOM // c.T + 1) + 7 * rows * B),
         "T": 90 * c.T**2 * min(EPISODES_WRITTEN, B) + 10e6,
         # Points of the myopic baseline; episodes of the compass.
-        "t1": 8e6 * c.t1 + 28 * S * c.T * B * (2 * c.H + 8),
+        early: 8e6 * (n + 1) + 28 * S * c.T * B * (2 * c.H + 8),
     }
 
 

@@ -30,33 +30,40 @@ def attention_map(parts):
     return A
 
 
-def attention_share(parts, t1, t2):
-    """Share of the recall phase's attention that lies on the remember phase, (S,).
+def attention_share(parts, cue, pay):
+    """Share of the attention at the steps `pay` that lies on the steps `cue`, (S,).
 
-    mean_{t>t₂} Σ_{i<t₁} w_t[i]
+    mean_{t in pay} Σ_{i in cue} w_t[i]         in memory tasks of recall on the remember phase
     """
-    recall = attention_map(parts)[:, t2 + 1 :, :t1]
-    return per_seed(recall, 0).sum(-1) / recall.shape[1]
+    share = attention_map(parts)[:, list(pay)][:, :, list(cue)]
+    return per_seed(share, 0).sum(-1) / len(pay)
 
 
-def credit_rms(C, t1):
-    """Root mean square credit of the remember actions, one number per cotangent and seed.
+def credit_rms(C, cue):
+    """Root mean square credit of the actions at `cue`, one number per cotangent and seed.
 
     C (P, T, S, B, A) as `credit` gives it; returns (P, S).
     """
-    return np.sqrt(np.stack([np.square(per_seed(c[:t1], 1)).mean(-1) for c in C]))
+    return np.sqrt(np.stack([np.square(per_seed(c[list(cue)], 1)).mean(-1) for c in C]))
 
 
-def credit_beside(true, modelled):
-    """Modelled credit of the remember actions beside the true one: columns (S,) by name.
+def credit_names(task):
+    """Names of the `credited` actions: the step, and of several numbers the number."""
+    steps = list(task.credited)
+    return [f"{i}" if task.A == 1 else f"{i}_{j}" for i in steps for j in range(task.A)]
+
+
+def credit_beside(true, modelled, names):
+    """Modelled credit of the credited actions beside the true one: columns (S,) by name.
 
     Means over episodes of each action i; their ratio Σ_i m_i t_i / Σ_i t_i² over the actions, 0
     where all t_i are; the share of the actions whose means have the same sign. true and modelled
-    are (n, S, B, A).
+    are (n, S, B, A), names their n A actions', see `credit_names`.
     """
-    t, m = ([per_seed(x, 0).mean(-1) for x in C] for C in (true, modelled))  # n x (S,)
-    columns = {f"true_credit_{i}": x for i, x in enumerate(t)}
-    columns |= {f"modelled_credit_{i}": x for i, x in enumerate(m)}
+    t, m = ([per_seed(x, 0).mean(-1) for c in C for x in np.moveaxis(c, -1, 0)]
+            for C in (true, modelled))  # n A x (S,)  # fmt: skip
+    columns = {f"true_credit_{i}": x for i, x in zip(names, t, strict=True)}
+    columns |= {f"modelled_credit_{i}": x for i, x in zip(names, m, strict=True)}
     t, m = (np.reshape(x, (len(t), true.shape[1])) for x in (t, m))
     ratio = (m * t).sum(0) / np.maximum(np.square(t).sum(0), np.finfo(float).tiny)
     same = (np.sign(m) == np.sign(t)).sum(0) / max(len(t), 1)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from lvgts_np.tasks.memory import play
+from lvgts_np.tasks.protocol import play
 
 
 def collect(task, agent, noise, eta=None, min_std=0.0):

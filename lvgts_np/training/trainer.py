@@ -10,12 +10,24 @@ import numpy as np
 from lvgts_np import adjoint
 from lvgts_np.paper.constants import LOG_STD
 from lvgts_np.paper.credit import phase_cotangents
-from lvgts_np.training.agent import BACKENDS, Agent, initial_parameters, make_task
+from lvgts_np.training.agent import (
+    BACKENDS,
+    Agent,
+    checked_task,
+    initial_parameters,
+    make_task,
+)
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import MAX_ABS, ConfigError, whole
 from lvgts_np.training.limits import ROOM, check_memory, memory
-from lvgts_np.training.metrics import attention_share, credit_beside, credit_rms, mean_return
+from lvgts_np.training.metrics import (
+    attention_share,
+    credit_beside,
+    credit_names,
+    credit_rms,
+    mean_return,
+)
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, global_norm, unflatten
 from lvgts_np.training.replay_buffer import ReplayBuffer, collect, training_reward
 from lvgts_np.training.true_credit import differences
@@ -70,6 +82,7 @@ class Trainer:
         parity compares both gradient backends first, see `check_parity`.
         """
         check_memory([memory(self.config, len(self.seeds))])
+        checked_task(self.config)
         if parity:
             check_parity(self.config, self.task)
         while self.iteration < self.config.iterations and len(self.frozen) < len(self.seeds):
@@ -225,20 +238,25 @@ class Trainer:
                 self.frozen.setdefault(int(s), f"iteration {self.iteration}: {what} is not finite")
 
     def _evaluate(self):
-        c = self.config
+        c, task = self.config, self.task
         episodes, noise, parts = self.probe_in_parts(c.eval_episodes)
-        cotangents = phase_cotangents(c.T, c.t2)
-        C = np.concatenate([self.credit(part, cotangents) for part in parts], axis=3)
-        early, recall = credit_rms(C, c.t1)
-        few, actions = {name: x[:, :TRUE_EPISODES] for name, x in noise.items()}, range(c.t1 - 1)
-        (true,) = differences(self.task, self.agent(), few, actions)
-        return {
+        row = {
             "eval_return_recall": mean_return(episodes.r_recall),
             "eval_return_total": mean_return(episodes.r_recall + episodes.r_distractor),
-            "attention_remember": attention_share([part.w for part in parts], c.t1, c.t2),
+        }
+        if not len(task.cue):
+            return row
+        cotangents = phase_cotangents(c.T, task.pay)
+        C = np.concatenate([self.credit(part, cotangents) for part in parts], axis=3)
+        early, recall = credit_rms(C, task.cue)
+        few, actions = {name: x[:, :TRUE_EPISODES] for name, x in noise.items()}, task.credited
+        (true,) = differences(task, self.agent(), few, actions)
+        modelled = C[1, list(actions), :, :TRUE_EPISODES]
+        return row | {
+            "attention_remember": attention_share([part.w for part in parts], task.cue, task.pay),
             "credit_early": early,
             "credit_recall": recall,
-            **credit_beside(true, C[1, : c.t1 - 1, :, :TRUE_EPISODES]),
+            **credit_beside(true, modelled, credit_names(task)),
         }
 
     def agent(self):

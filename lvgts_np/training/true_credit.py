@@ -22,7 +22,7 @@ def real_return(task, agent, thetas, noise, eta, nudge, share=0.0):
     R = Σ_t r_t + share · Σ_t (reward of the distractor)_t        r_t the recall rewards
 
     Lists over t: thetas, the policy's parameters, eta (S, B, A), its noise, and nudge (S, B, A),
-    which is added to the actions. The task's `step` must be written in `autograd.numpy`.
+    which is added to the actions. The task must be `differentiable`.
     """
     state, o_t = task.reset(noise)
     a_t = onp.zeros_like(eta[0])
@@ -45,7 +45,7 @@ def true_credit(task, agent, noise, eta=None):
     noise (from `Task.draw`, with a seed axis) is the task's, eta (T, S, B, A) the policy's, without
     which it acts by its mean; returns (T, S, B, A) in float64.
     """
-    agent, zero = ForcedAgent(agent, task), [onp.zeros((*noise["o_m"].shape, task.A))] * task.T
+    agent, zero = ForcedAgent(agent, task), [onp.zeros((*size(noise), task.A))] * task.T
     eta = zero if eta is None else list(eta)
 
     def of_nudge(nudge):
@@ -66,11 +66,11 @@ def true_policy_gradient(task, agent, noise, eta, share=0.0):
 
 
 def by_phase(objective, theta, task):
-    """Gradients of a function of a list over t of thetas: all steps, and the remember phase's.
+    """Gradients of a function of a list over t of thetas: of all steps, and of the task's cue.
 
     Returns two dicts like theta.
     """
-    early = [task.phase(t) == "remember" for t in range(task.T)]
+    early = [t in task.cue for t in range(task.T)]
 
     def of_both(both):
         one, other = ({n: both[part + n] for n in theta} for part in ("remember ", "later "))
@@ -80,6 +80,11 @@ def by_phase(objective, theta, task):
     _, g = value_and_grad(of_both)(both)
     remember = {n: g[f"remember {n}"] for n in theta}
     return {n: remember[n] + g[f"later {n}"] for n in theta}, remember
+
+
+def size(noise):
+    """Seeds and episodes of a task's noise, (S, B)."""
+    return next(iter(noise.values())).shape[:2]
 
 
 def recall_return(agent, episodes):
@@ -96,7 +101,7 @@ def differences(task, agent, noise, actions, eta=None, forced=None, of=(recall_r
     returns an array (n, S, B, A) for each of them.
     """
     moves = [(i, j, sign) for i in actions for j in range(task.A) for sign in (1.0, -1.0)]
-    S, B = noise["o_m"].shape
+    S, B = size(noise)
     R = onp.empty((len(of), len(moves), S, B))
     for at, (i, j, sign) in enumerate(moves):
         nudge = onp.zeros((task.T, 1, task.A))
@@ -111,8 +116,8 @@ def differences(task, agent, noise, actions, eta=None, forced=None, of=(recall_r
 class ForcedAgent(Agent):
     """Copy of an agent in float64 whose actions are changed from outside.
 
-    forced (B,) are its actions in the remember phase, nudge (T, B, A) is added to all; None for
-    neither.
+    forced (B,) are its actions at the task's cue, all their numbers, nudge (T, B, A) is added to
+    all actions; None for neither.
     """
 
     def __init__(self, agent, task, forced=None, nudge=None):
@@ -124,7 +129,7 @@ class ForcedAgent(Agent):
         """Action on the next observation, as `Agent.act`."""
         super().act(o_t, eta_t, min_std)
         t = len(self.u) - 1
-        if self.forced is not None and self.task.phase(t) == "remember":
+        if self.forced is not None and t in self.task.cue:
             self.a = onp.zeros_like(self.a) + self.forced[:, None]
             self.u[t] = self.a_max * onp.arctanh(self.a / self.a_max)
         if self.nudge is not None:

@@ -6,7 +6,6 @@ import numpy as np
 
 from lvgts_np import adjoint
 from lvgts_np.paper import gradients
-from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
 from lvgts_np.training.config import preset
 from lvgts_np.training.optim import adam_init, adam_step, clip_norm, flatten, unflatten
@@ -55,7 +54,8 @@ class Learner:
 
     def infer(self, o, a, u):
         encoder = {"N": self.c.N, "k": self.c.k, "rule": "paper"}
-        return infer(self.phi, self.theta, o, a, u, encoder, True)
+        args = self.phi, self.theta, o, a, u, encoder, True, "query", self.buffers
+        return self.engine.infer(*args)
 
     def improvement(self, inferred):
         c = self.c

@@ -147,9 +147,9 @@ def row(turns, name, S, first):
     return columns.format(rate, ratio, *parts, first)
 
 
-def model_step(S, T, H, batch=BATCH, dtype="float32"):
+def model_step(S, T, H, batch=BATCH, dtype="float32", k=3):
     """The adjoint's model gradient at these sizes, as a function of nothing."""
-    c = settings(H=H, T=T)
+    c = settings(H=H, T=T, k=k)
     learner = numpy_learner.Learner(*parameters(S, c), c, dtype)
     data = [x.astype(dtype) for x in episodes(S, batch, T)[:3]]
     return lambda: learner.model_gradient(data)
@@ -230,15 +230,16 @@ def matmul_share(S, dtype):
 def growth():
     """Print how the cost of the adjoint's model step grows."""
     print("\nThe adjoint's model step, float32, against T at S = 1, B = 32, H = 16")
-    T = np.array([15, 30, 60, 120, 240, 480])
+    T = np.array([15, 30, 60, 120, 240, 480, 1006])
     ms = np.array([1e3 * best(model_step(1, int(t), 16, 32)) for t in T])
     terms = np.stack((T, T**2), axis=1) / ms[:, None]  # least squares of relative errors
     _, square = np.linalg.lstsq(terms, np.ones(len(T)))[0]
     print("   T      ms   us a step   share of the T^2 of scoring (fit of aT + bT^2)")
     for t, m in zip(T, ms, strict=True):
         print(f"{t:4}{m:8.2f}{1e3 * m / t:12.1f}{max(0.0, square) * t**2 / m:9.0%}")
-    base = {"S": 20, "T": 15, "H": 16, "batch": BATCH}
-    for name, values in (("S", (1, 5, 20)), ("batch", (32, 128, 512)), ("H", (8, 16, 32, 64))):
+    base = {"S": 20, "T": 15, "H": 16, "batch": BATCH, "k": 3}
+    varied = ("S", (1, 5, 20)), ("batch", (32, 128, 512)), ("H", (8, 16, 32, 64)), ("k", (1, 3, 9))
+    for name, values in varied:
         ms = [1e3 * best(model_step(**base | {name: value})) for value in values]
         fixed = ", ".join(f"{key} = {x}" for key, x in base.items() if key != name)
         rows = ", ".join(f"{value}: {m:.1f} ms" for value, m in zip(values, ms, strict=True))
@@ -263,6 +264,12 @@ def peak():
             stored = sum(x.nbytes for x in learner.buffers.arrays.values())
             cells.append(f"N = {N}: {peak / 1e6:.1f} ({stored / 1e6:.1f})")
         print(f"T = {T}: " + ", ".join(cells))
+    c, data = settings(T=1006), [x.astype("float32") for x in episodes(1, 64, 1006)[:3]]
+    learner = numpy_learner.Learner(*parameters(1, c), c)
+    learner.model_gradient(data)
+    stored = sum(x.nbytes for x in learner.buffers.arrays.values())
+    head = "The adjoint's model step, float32, S = 1, B = 64, T = 1006"
+    print(f"{head}: {stored / 1e6:.1f} MB stored")
 
 
 def main():
@@ -275,6 +282,8 @@ def main():
     if hasattr(os, "sched_setaffinity"):
         core = max(os.sched_getaffinity(0)) if args.core is None else args.core
         os.sched_setaffinity(0, {core})
+    if args.kernel:
+        print(f"\n\nThe comparison with --kernel {args.kernel}")
     if args.only in (None, "compare"):
         for S, batch in SIZES:
             compare(S, batch, args.seconds)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from equations.problem import Problem, drawn, stream, unit
-from lvgts_np.tasks import memory
+from lvgts_np.tasks.memory import paper_task
+from lvgts_np.tasks.protocol import play
 from lvgts_np.training import metrics, optim
 
 
@@ -17,8 +18,8 @@ def memory_task(case):
 
     def text(x):
         actions = iter(np.moveaxis(a, -1, 0)[..., None])
-        task = memory.Task(name, T=case.T, **numbers)
-        episodes = memory.play(task, noise, lambda o_t: next(actions))
+        task = paper_task(name, T=case.T, **numbers)
+        episodes = play(task, noise, lambda o_t: next(actions))
         return np.concatenate((episodes.o[..., 0], episodes.r_recall)).transpose(1, 2, 0)
 
     def naive(n, x):
@@ -79,7 +80,7 @@ def attention_map(case):
     w = [rng.random((S, B, t)) for t in range(T)]
 
     def text(x):
-        share = metrics.attention_share([w], 2, T - 3)
+        share = metrics.attention_share([w], range(2), range(T - 2, T))
         return np.concatenate((metrics.attention_map([w]).reshape(S, -1), share[:, None]), axis=-1)
 
     def naive(n, x):

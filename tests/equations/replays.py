@@ -122,7 +122,7 @@ def credit_matrix(case):
         C = onp.concatenate(
             (
                 credit.credit_matrix(*args),
-                credit.credit(*args, credit.phase_cotangents(case.T, t2)),
+                credit.credit(*args, credit.phase_cotangents(case.T, range(t2 + 1, case.T))),
             )
         )
         return onp.moveaxis(C, (2, 3), (0, 1)).reshape(case.S, case.B, -1)

@@ -7,13 +7,14 @@ from lvgts_np.cli import main
 from lvgts_np.experiments import compass
 from lvgts_np.experiments.plots.compass_plot import compass_table, plot_compass
 from lvgts_np.paper.credit import phase_cotangents
+from lvgts_np.tasks.memory import paper_task
 from lvgts_np.training.config import SMOKE, preset
 from lvgts_np.training.files import read_table
 from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.trainer import Trainer
 from lvgts_np.training.true_credit import ForcedAgent, true_credit
 
-FORCED = compass.forced_actions(preset("dummy_amt"))
+FORCED = compass.forced_actions(paper_task("dummy_amt"))
 
 
 def trained(task="dummy_amt", seeds=(0, 1), **changes):
@@ -39,7 +40,7 @@ def test_estimators_are_means_over_the_same_forced_episodes(task, algo):
     forced = np.repeat(FORCED, 8)
     agent = ForcedAgent(again.agent(), again.task, forced)
     episodes, u = collect(again.task, agent, noise)
-    own = again.credit(again.infer(episodes, u), phase_cotangents(c.T, c.t2))[1, ..., 0]
+    own = again.credit(again.infer(episodes, u), phase_cotangents(c.T, again.task.pay))[1, ..., 0]
     name = "shortcut, cut" if algo == "lvgts" else "no shortcut, cut"
     n = FORCED.index(0.5)
     for s in (0, 1):
@@ -83,15 +84,24 @@ def test_real_rewards_and_a_perfect_replay_leave_the_models_error_alone():
 
 
 def test_the_moments_of_a_run():
-    config = preset("dummy_amt", episodes=16_000)
-    assert [n for n in range(501) if compass.due(config, n)] == [105, 130, 150, 200, 500]
+    trainer = Trainer(preset("dummy_amt", episodes=16_000))
+    assert moments(trainer) == [105, 130, 150, 200, 500]
+
+
+def moments(trainer):
+    """Iterations after which the compass is taken."""
+    found = []
+    for n in range(trainer.config.iterations + 1):
+        trainer.iteration = n
+        found += [n] * compass.due(trainer)
+    return found
 
 
 def test_only_actions_that_a_policy_can_take_are_forced():
     assert FORCED == [-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]
-    assert compass.forced_actions(preset("dummy_amt", a_max=0.7)) == [-0.5, 0.0, 0.5]
+    assert compass.forced_actions(paper_task("dummy_amt", a_max=0.7)) == [-0.5, 0.0, 0.5]
     for changes in ({"t1": 1}, {"a_m": 9.0}):
-        assert not compass.due(preset("dummy_amt", **changes), 500)
+        assert not moments(Trainer(preset("dummy_amt", **changes)))
 
 
 def test_agreement_counts_the_cells_whose_truth_is_known():
@@ -104,14 +114,14 @@ def test_agreement_counts_the_cells_whose_truth_is_known():
     rows += [(9, f, 0, "no shortcut, cut", 0.0, 0.0) for f, *_ in cells]
     rows += [(5, 0.0, 0, "true", 1.0, 0.0), (5, 0.0, 0, "shortcut, cut", -1.0, 0.0)]
     table = dict(zip(compass.HEADER, map(np.array, zip(*rows, strict=True)), strict=True))
-    found = compass.agreement(preset("dummy_amt"), table)
+    found = compass.agreement(paper_task("dummy_amt"), "lvgts", table)
     assert found == {"compass_sign": pytest.approx(2 / 3), "compass_ratio": 2.0 / 6.0}
-    lm_svg = compass.agreement(preset("dummy_amt", algo="lm_svg"), table)
+    lm_svg = compass.agreement(paper_task("dummy_amt"), "lm_svg", table)
     assert lm_svg == {"compass_sign": 0.0, "compass_ratio": 0.0}
     none = {"compass_sign": None, "compass_ratio": None}
-    assert compass.agreement(preset("dummy_amt"), {}) == none
+    assert compass.agreement(paper_task("dummy_amt"), "lvgts", {}) == none
     uncertain = table | {"standard_error": 9.0 + table["credit"]}
-    assert compass.agreement(preset("dummy_amt"), uncertain) == none
+    assert compass.agreement(paper_task("dummy_amt"), "lvgts", uncertain) == none
 
 
 def test_a_run_writes_it_and_its_picture(tmp_path):

@@ -12,6 +12,7 @@ from matplotlib.text import Annotation
 from lvgts_np.experiments.plots import credit_flow, run_plots, style
 from lvgts_np.experiments.run_data import read_seeds
 from lvgts_np.training import config_file
+from lvgts_np.training.agent import make_task
 from lvgts_np.training.config import ALGOS, preset
 from lvgts_np.training.files import write_table
 
@@ -106,8 +107,8 @@ def test_exact_zeros_stay_zeros(tmp_path):
      ({"count_from": 1}, 12)],
 )  # fmt: skip
 def test_the_reward_step_is_in_the_recall_phase_and_its_latent_is_not_detached(changes, j):
-    c = vars(preset("dummy_amt", **changes))
-    assert credit_flow.flow_step(c) == j
+    c = preset("dummy_amt", **changes)
+    assert credit_flow.flow_step(make_task(c), vars(c)) == j
 
 
 def test_zero_is_written_for_an_exact_zero_and_for_no_other_number():

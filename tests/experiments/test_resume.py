@@ -17,7 +17,7 @@ import pytest
 
 from lvgts_np import adjoint
 from lvgts_np.cli import main
-from lvgts_np.experiments import batches, diagnostics, executors, run_directory, runs
+from lvgts_np.experiments import batches, diagnostics, executors, runs
 from lvgts_np.experiments.plots import run_plots
 from lvgts_np.experiments.run_data import read_complete, read_seed
 from lvgts_np.experiments.run_directory import (
@@ -29,7 +29,8 @@ from lvgts_np.experiments.run_directory import (
     locked,
     look,
 )
-from lvgts_np.tasks.bounds import bounds
+from lvgts_np.tasks import check
+from lvgts_np.tasks.check import bounds_of
 from lvgts_np.training import files
 from lvgts_np.training.agent import make_task
 from lvgts_np.training.config import SMOKE, preset
@@ -459,8 +460,8 @@ def test_a_complete_run_without_its_checkpoint_or_with_another_config_is_refused
 
 def test_a_wrong_bound_that_a_run_wrote_is_not_believed(tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
-        right = bounds(make_task(tiny()))
-        patch.setattr(run_directory, "bounds", lambda task: right | {"myopic_return": 0.135})
+        right = bounds_of(make_task(tiny()))
+        patch.setattr(check, "bounds_of", lambda task: right | {"myopic_return": 0.135})
         train(tiny(), tmp_path)
     found = refused(tmp_path, capsys, "--resume")
     assert "summary.json: myopic_return is 0.135, not " in found

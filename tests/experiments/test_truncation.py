@@ -9,7 +9,7 @@ from lvgts_np.experiments.studies import truncation
 from lvgts_np.paper import gradients
 from lvgts_np.paper.autodiff import detach, value_and_grad
 from lvgts_np.paper.imagine import policy_replay, replay
-from lvgts_np.tasks.memory import Task
+from lvgts_np.tasks.memory import paper_task
 from lvgts_np.training.config import SMOKE, preset
 from lvgts_np.training.files import read_table
 from lvgts_np.training.trainer import Trainer
@@ -17,7 +17,7 @@ from lvgts_np.training.trainer import Trainer
 A_MAX = 3.0
 T = 7
 ROLLOUT = preset("dummy_amt").rollout
-TASK = Task("dummy_amt", t1=2, t2=4, T=T)
+TASK = paper_task("dummy_amt", t1=2, t2=4, T=T)
 
 
 def model_gradient(case, kind, n):

@@ -10,7 +10,6 @@ import math
 import os
 import signal
 import time
-from dataclasses import asdict
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -97,7 +96,7 @@ VALID = {"N": 3, "k": 2, "H": 4, "dtype": "float64", "store": "after", "episodes
 
 def config_text(draw):
     """Bytes of a config file: right ones changed a little, or nothing like it."""
-    fields = asdict(preset(draw.choice(TASKS), **dict(draw.sample(list(VALID.items()), 3))))
+    fields = preset(draw.choice(TASKS), **dict(draw.sample(list(VALID.items()), 3))).as_dict()
     for _ in range(draw.choice((0, 1, 1, 2))):
         name = draw.choice(list(fields)) if draw.random() < 0.8 else word(draw)
         how = draw.random()

@@ -109,17 +109,17 @@ units: min_noise_scale, clip, predict, transition, latent_transition, query_step
 
 §4.1 phases | phases
 $ remember\ t < t_1,\quad recall\ t > t_2
-text: tasks.memory.Task.phase
+text: tasks.memory.MemoryTask.phase
 units: memory_task
 
 §4.1 o | observation (AMT)
 $ o_t = o_m + (a_m - a_{t-1})\, \epsilon
-text: tasks.memory.Task._memory_channel, tasks.memory.Task.noise_scale
+text: tasks.memory.MemoryTask._memory_channel, tasks.memory.MemoryTask.noise_scale
 units: memory_task
 
 §4.1 r | recall reward
 $ r_t = c - (a_t - o_m)^2
-text: tasks.memory.Task._recall_reward
+text: tasks.memory.MemoryTask._recall_reward
 units: memory_task
 
 §4.2 N | truncation of the encoder
@@ -130,7 +130,7 @@ units: stop_gradient, encode, encode_adjoint
 
 Alg. 1 l. 2-8 | episodes
 $ a_t = \pi_\theta(h_t, \eta_t)
-text: training.trainer.Trainer._collect, tasks.memory.play
+text: training.trainer.Trainer._collect, tasks.protocol.play
 units: memory_task
 
 Alg. 1 l. 9 | model's step

@@ -47,7 +47,7 @@ MORE = [
     (policy.mean_of, "net.W2[..., :1]", "net.W2[..., -1:]"),
     (imagine.infer, "/ std", "* std"),
     (imagine.transition_read, "read if shortcut else form.read_nothing", "read"),
-    (credit.phase_cotangents, "<= t2", "< t2"),
+    (credit.phase_cotangents, "~paid, paid", "paid, paid"),
     (credit.credit_matrix, "onp.eye(", "onp.tri("),
     (gradients.return_and_grad, "np.sum(G), G", "-np.sum(G), G"),
     (layers.mlp, "y += net.b2", "pass"),

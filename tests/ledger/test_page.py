@@ -161,4 +161,4 @@ def test_tests_of_a_function_use_that_function():
     assert not [test for test in of_append if test.startswith("tests/experiments")]
     of_credit = {test.split("::")[0] for test in source.tests_of(["paper.credit.credit"])}
     assert "tests/paper/test_credit.py" in of_credit
-    assert source.tests_of(["tasks.memory.Task.phase"]) == []  # called on what is no module
+    assert source.tests_of(["tasks.memory.MemoryTask.phase"]) == []  # called on what is no module

@@ -163,7 +163,7 @@ def test_phase_cotangents_sum_the_matrix_over_the_rewards_of_each_phase():
     case = Case(T=8, N=8)
     phi, theta, inferred = random_replay(case, case.rng)
     C = credit.credit_matrix(phi, theta, inferred, A_MAX, case.rollout)
-    cotangents = credit.phase_cotangents(case.T, t2=4)
+    cotangents = credit.phase_cotangents(case.T, [5, 6, 7])
     early, late = credit.credit(phi, theta, inferred, A_MAX, case.rollout, cotangents)
     onp.testing.assert_allclose(early, C[:5].sum(axis=0), atol=1e-12)
     onp.testing.assert_allclose(late, C[5:].sum(axis=0), atol=1e-12)

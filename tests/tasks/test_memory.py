@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lvgts_np.tasks import pendulum
-from lvgts_np.tasks.memory import Task, play
+from lvgts_np.tasks.memory import paper_task
+from lvgts_np.tasks.protocol import play
 from lvgts_np.training.config import TASKS
 
 seeds = st.integers(0, 2**32 - 1)
@@ -18,7 +19,7 @@ def tasks(draw, names=TASKS):
     """Any task: phases of any length, any a_m and sigma, both pendulums."""
     t1 = draw(st.integers(1, 5))
     t2 = t1 + draw(st.integers(0, 6))
-    return Task(
+    return paper_task(
         draw(st.sampled_from(names)),
         t1=t1,
         t2=t2,
@@ -47,25 +48,28 @@ def replay(task, noise, a):
     return play(task, noise, lambda o_t: next(actions))
 
 
+def has_pendulum(task):
+    return isinstance(task.distractor, pendulum.Pendulum)
+
+
 def naive_episode(task, o_m, eps, swing, a):
     """One episode: o_m a number, eps and a of length T, swing (angle, speed) or None."""
-    kind, memory = task.name.split("_")
     o, r_recall, r_distractor = [], [], []
     for t in range(task.T):
         shown, channels, recall, distraction = 0.0, [0.0, 0.0, 0.0], 0.0, 0.0
         if t < task.t1:
             shown = o_m
-            if memory == "amt":
+            if task.active:
                 a_tm1 = a[t - 1] if t >= 1 else 0.0
                 shown += (task.a_m - a_tm1) * task.sigma * eps[t]
         elif t <= task.t2:
-            if kind == "pendulum":
-                channels = pendulum.observe(swing)
-                swing, distraction = pendulum.step(swing, a[t], task.pendulum_version)
+            if has_pendulum(task):
+                channels = task.distractor.observe(swing)
+                swing, distraction = task.distractor.step(swing, a[t : t + 1])
         else:
             shown = eps[t]
             recall = task.c - (a[t] - o_m) * (a[t] - o_m)
-        o.append([shown, *channels] if kind == "pendulum" else [shown])
+        o.append([shown, *channels] if has_pendulum(task) else [shown])
         r_recall.append(recall)
         r_distractor.append(distraction)
     return np.array(o), np.array(r_recall), np.array(r_distractor)
@@ -74,14 +78,14 @@ def naive_episode(task, o_m, eps, swing, a):
 @given(tasks(), seeds, st.sampled_from(LEADS), st.integers(1, 4))
 def test_equals_the_naive_episode(task, seed, lead, B):
     noise, a = draw_stacked(task, seed, lead, B)
-    if task.has_pendulum:
+    if has_pendulum(task):
         noise["pendulum"] *= [1.0, 9.0]  # so fast that v0 and v1 differ
     episodes = replay(task, noise, a)
     assert episodes.o.shape == (task.T, *lead, B, task.O)
     assert episodes.a.shape == (task.T, *lead, B, task.A)
     assert np.array_equal(episodes.a, a)
     for i in np.ndindex(*lead, B):
-        swing = noise["pendulum"][i] if task.has_pendulum else None
+        swing = noise["pendulum"][i] if has_pendulum(task) else None
         o, r_recall, r_distractor = naive_episode(
             task, noise["o_m"][i], noise["eps"][i], swing, a[(slice(None), *i, 0)]
         )
@@ -111,7 +115,7 @@ def test_an_action_changes_only_what_follows_it(task, seed, t):
 @pytest.mark.parametrize("name", TASKS)
 def test_the_papers_phases(name):
     """t1 = 3, t2 = 10, T = 15, c = 0.5: rewarded at t = 11..14, and the maximum return is 2."""
-    task = Task(name)
+    task = paper_task(name)
     noise, a = draw_stacked(task, 0, (), 1)
     a[:] = 1.0
     a[11:] = noise["o_m"][..., None]
@@ -124,17 +128,17 @@ def test_the_papers_phases(name):
     plain = np.flatnonzero(shown == noise["o_m"]).tolist()
     assert plain == ([1, 2] if task.active else [0, 1, 2])
     swings = np.flatnonzero(episodes.r_distractor[:, 0]).tolist()
-    assert swings == (list(range(3, 11)) if task.has_pendulum else [])
-    if task.has_pendulum:
+    assert swings == (list(range(3, 11)) if has_pendulum(task) else [])
+    if has_pendulum(task):
         seen = np.flatnonzero(np.any(episodes.o[:, 0, 1:], axis=-1)).tolist()
         assert seen == list(range(3, 11))
-        assert np.array_equal(episodes.o[3, :, 1:], pendulum.observe(noise["pendulum"]))
+        assert np.array_equal(episodes.o[3, :, 1:], task.distractor.observe(noise["pendulum"]))
 
 
 @pytest.mark.parametrize(("t2", "expected"), [(8, -24.4), (10, -37.5)])
 def test_the_pendulums_reward_is_not_scaled(t2, expected):
     """About -24 over six steps and -37 over eight (T8)."""
-    task = Task("pendulum_pmt", t2=t2)
+    task = paper_task("pendulum_pmt", t2=t2)
     noise, a = draw_stacked(task, 0, (), 100_000)
     total = replay(task, noise, 0 * a).r_distractor.sum(axis=0)
     assert total.mean() == pytest.approx(expected, abs=0.3)  # 4 standard errors
@@ -151,7 +155,7 @@ def test_a_seed_does_not_depend_on_its_stack(task, seed):
 
 
 def test_all_tasks_of_a_seed_meet_the_same_noise():
-    draws = [Task(name).draw(np.random.default_rng(7), 50_000) for name in TASKS]
+    draws = [paper_task(name).draw(np.random.default_rng(7), 50_000) for name in TASKS]
     for noise in draws:
         assert np.array_equal(noise["o_m"], draws[0]["o_m"])
         assert np.array_equal(noise["eps"], draws[0]["eps"])
@@ -180,7 +184,7 @@ def test_step_is_deterministic_and_leaves_its_arguments_alone(task, seed):
 
 
 def test_play_copies_an_action_array_that_is_used_again():
-    task, a_t = Task("dummy_pmt"), np.zeros((2, 1))
+    task, a_t = paper_task("dummy_pmt"), np.zeros((2, 1))
 
     def act(o_t):
         a_t[:] += 1.0
@@ -191,7 +195,7 @@ def test_play_copies_an_action_array_that_is_used_again():
 
 
 def test_bad_shapes_are_named():
-    task = Task("pendulum_amt")
+    task = paper_task("pendulum_amt")
     noise = task.draw(np.random.default_rng(0), 4)
     state, _ = task.reset(noise)
     with pytest.raises(ValueError, match=r"action has shape \(4,\), expected \(4, 1\)"):

@@ -7,7 +7,7 @@ from lvgts_np.experiments.diagnostics import diagnose
 from lvgts_np.paper.attention import read
 from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import act, encode, init_model, init_policy, policy, squash
-from lvgts_np.tasks.memory import Task
+from lvgts_np.tasks.memory import paper_task
 from lvgts_np.training import checkpoint, config_file
 from lvgts_np.training.agent import Agent
 from lvgts_np.training.config import SMOKE, ConfigError, preset
@@ -25,7 +25,7 @@ def make_agent(S=1, O=1, seed=0):
 
 
 def test_acting_step_by_step_is_the_policy_of_the_encoder_over_the_whole_episode():
-    agent, task, rng = make_agent(S=2), Task("dummy_amt"), np.random.default_rng(1)
+    agent, task, rng = make_agent(S=2), paper_task("dummy_amt"), np.random.default_rng(1)
     noise = join_seeds([task.draw(rng, 5) for _ in range(2)], new_axis=True)
     eta = rng.standard_normal((15, 2, 5, 1))
     episodes, u = collect(task, agent, noise, eta)
@@ -38,7 +38,7 @@ def test_acting_step_by_step_is_the_policy_of_the_encoder_over_the_whole_episode
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_explorer_acts_at_least_so_wide_and_replays_the_same(dtype):
-    agent, task, rng = make_agent(S=2), Task("dummy_amt"), np.random.default_rng(1)
+    agent, task, rng = make_agent(S=2), paper_task("dummy_amt"), np.random.default_rng(1)
     agent.phi, agent.theta = (
         {name: x.astype(dtype) for name, x in params.items()} for params in (agent.phi, agent.theta)
     )
@@ -159,7 +159,7 @@ def test_a_replay_that_is_not_full_yet_samples_only_what_is_there():
 
 
 def test_the_objective_sees_the_distractor_scaled():
-    task, rng = Task("pendulum_pmt"), np.random.default_rng(0)
+    task, rng = paper_task("pendulum_pmt"), np.random.default_rng(0)
     noise = join_seeds([task.draw(rng, 3)], new_axis=True)
     episodes, _ = collect(task, make_agent(O=4), noise)
     r = training_reward(episodes, 0.1)

@@ -44,7 +44,12 @@ def everything(phi, theta, episode, case):
     (_, G), gradient = value_and_grad(imagined)(theta)
     out |= {"G": G} | prefixed("policy", gradient)
     return out, credit.credit(
-        phi, theta, inferred, A_MAX, case.rollout, credit.phase_cotangents(case.T, case.T // 2)
+        phi,
+        theta,
+        inferred,
+        A_MAX,
+        case.rollout,
+        credit.phase_cotangents(case.T, range(case.T // 2 + 1, case.T)),
     )
 
 

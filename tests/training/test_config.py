@@ -79,7 +79,7 @@ def test_save_then_load_is_the_same_config(config):
 
 @given(configs())
 def test_what_a_user_would_type_parses_to_the_same_value(config):
-    for name, value in dataclasses.asdict(config).items():
+    for name, value in config.as_dict().items():
         assert parse(name, str(value)) == value
 
 

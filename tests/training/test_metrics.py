@@ -26,14 +26,14 @@ def test_the_attention_map_is_the_mean_over_episodes(w):
 
 
 def test_the_attention_share_is_the_recall_steps_weight_on_remember_steps(w):
-    for s, share in enumerate(attention_share([w], T1, T2)):
+    for s, share in enumerate(attention_share([w], range(T1), RECALL)):
         on = sum(w[t][s, b, i] for t in RECALL for b in range(B) for i in range(T1))
         assert share == pytest.approx(on / (len(RECALL) * B))
 
 
 def test_the_credit_of_the_remember_actions_is_a_root_mean_square():
     C = np.random.default_rng(1).standard_normal((2, T, S, B, 1))
-    rms = credit_rms(C, T1)
+    rms = credit_rms(C, range(T1))
     for (p, s), value in np.ndenumerate(rms):
         squares = [C[p, i, s, b, 0] ** 2 for i in range(T1) for b in range(B)]
         assert value == pytest.approx(np.sqrt(sum(squares) / len(squares)))

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lvgts_np.check.strategies import seeds
 from lvgts_np.paper.model import init_model, init_policy
-from lvgts_np.tasks.memory import Task, play
+from lvgts_np.tasks.memory import paper_task
+from lvgts_np.tasks.protocol import play
 from lvgts_np.training.agent import Agent
 from lvgts_np.training.config import SMOKE, TASKS, preset
 from lvgts_np.training.metrics import credit_beside
@@ -27,7 +28,7 @@ def problem(
 ):
     """Task, agent with random weights, noise of the task and of the policy."""
     rng = np.random.default_rng(seed)
-    task = Task(name, t1=t1, t2=t1 + distractor - 1, T=t1 + distractor + recall)
+    task = paper_task(name, t1=t1, t2=t1 + distractor - 1, T=t1 + distractor + recall)
     made = [(init_model(rng, task.O, 1, H, 8), init_policy(rng, H, 1, 8)) for _ in range(S)]
     phi, theta = map(join_seeds, zip(*made, strict=True))
     phi, theta = (
@@ -147,12 +148,12 @@ def test_the_log_has_the_true_credit_of_every_seed_as_if_alone():
 def test_credit_beside_the_truth_in_numbers():
     true = np.array([[[1.0, 3.0]], [[-1.0, -1.0]]])[..., None]  # (n, S, B, A): means 2, -1
     modelled = np.array([[[0.5, 0.5]], [[1.0, 3.0]]])[..., None]  # means 0.5, 2
-    found = {name: float(x[0]) for name, x in credit_beside(true, modelled).items()}
+    found = {name: float(x[0]) for name, x in credit_beside(true, modelled, "01").items()}
     assert found == {
         "true_credit_0": 2.0, "true_credit_1": -1.0, "modelled_credit_0": 0.5,
         "modelled_credit_1": 2.0, "credit_ratio": (0.5 * 2 - 2.0) / 5, "credit_sign": 0.5,
     }  # fmt: skip
-    none = credit_beside(0 * true, modelled)
+    none = credit_beside(0 * true, modelled, "01")
     assert none["credit_ratio"] == 0.0
-    nothing = credit_beside(true[:0], modelled[:0])
+    nothing = credit_beside(true[:0], modelled[:0], "")
     assert [float(x[0]) for x in nothing.values()] == [0.0, 0.0]

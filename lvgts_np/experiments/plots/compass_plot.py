@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lvgts_np.experiments.compass import ROLLOUTS
-from lvgts_np.experiments.plots.style import BLUE, GREEN, ORANGE, RED, fields
+from lvgts_np.experiments.plots.style import BLUE, GREEN, ORANGE, RED, fields, task_of
+from lvgts_np.tasks.protocol import phase_names
 
 LOOK = dict(zip(ROLLOUTS, (
     {"color": BLUE, "lw": 2.2, "label": "shortcut, cut every N: LVGTS"},
@@ -43,30 +44,31 @@ def plot_compass(table, config, title=""):
     table as `compass_table` makes it. The first and the last action whose credit is not zero by
     construction are drawn. Returns a Figure.
     """
-    c, steps, moments = fields(config), np.unique(table["i"]), np.unique(table["iteration"])
+    c, task, steps = fields(config), task_of(config), np.unique(table["i"])
+    moments, cue = np.unique(table["iteration"]), phase_names(task)[0]
     steps = steps if len(steps) < 3 else steps[[0, -1]]
     figure = Figure((3.0 * len(moments) + 0.6, 2.7 * len(steps) + 1.2), layout="constrained")
     axes = figure.subplots(len(steps), len(moments), squeeze=False, sharex=True, sharey="row")
     for i, row in zip(steps, axes, strict=True):
         for moment, ax in zip(moments, row, strict=True):
             here = (table["i"] == i) & (table["iteration"] == moment)
-            draw_moment(ax, {name: x[here] for name, x in table.items()}, c)
+            draw_moment(ax, {name: x[here] for name, x in table.items()}, task.a_m)
             if i == steps[0]:
                 ax.set_title(f"{moment * c['episodes_per_iteration']} episodes")
         row[0].set_ylabel(f"mean credit of $a_{{{i}}}$")
     for ax in axes[-1]:
-        ax.set_xlabel("forced remember actions")
+        ax.set_xlabel(f"forced {cue} actions")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(title)
     return figure
 
 
-def draw_moment(ax, table, c):
+def draw_moment(ax, table, a_m):
     """One panel; the lines of what is very uncertain, or very wrong, leave it."""
     ax.set_ylim(-SCALE, SCALE)
     ax.axhline(0.0, color="0.6", lw=0.8)
-    ax.axvline(c["a_m"], color="0.6", lw=0.8, ls=":")
+    ax.axvline(a_m, color="0.6", lw=0.8, ls=":")
     for name, look in (LOOK | {"true": TRUE}).items():
         at = table["estimator"] == name
         x, y, error = (table[column][at] for column in ("forced", "credit", "standard_error"))

@@ -12,7 +12,7 @@ from matplotlib.patches import Circle, Patch, PathPatch, Rectangle
 from matplotlib.path import Path
 
 from lvgts_np.experiments.plots import style
-from lvgts_np.experiments.plots.style import BLUE, ORANGE, RED, SHADES, fields
+from lvgts_np.experiments.plots.style import BLUE, ORANGE, RED, SHADES, fields, task_of
 
 MAX_SHOWN = 15  # steps drawn one by one; of a longer episode the middle is collapsed
 MIN_WEIGHT = 0.02  # of a read that gets an arc
@@ -23,27 +23,29 @@ TEXT = {"fontsize": 10, "ha": "center", "va": "center", "zorder": 5}
 SMALL = TEXT | {"fontsize": 9}
 
 
-def flow_step(c):
+def flow_step(task, c):
     """Reward step j: a recall step just after a detach, so that only its reads reach further.
 
     Else the recall step nearest to the marked one of Figure 2 whose own latent is not detached.
     """
-    far = {j: abs(j - style.marked_step(c)) for j in range(c["t2"] + 1, c["T"])}
+    steps = task.pay if len(task.pay) else range(1, task.T)
+    far = {j: abs(j - style.marked_step(task)) for j in steps}
     first, N = c["count_from"], c["N"]
     return min(far, key=lambda j: ((j - 1 + first) % N > 0, (j + first) % N == 0, far[j]))
 
 
-def flow_table(A, rms, c):
+def flow_table(A, rms, config):
     """Columns t, phase, detach, weight, rms for t = 0..j. [Fig. 1b]
 
     weight is A[j, t], step j's read of t, and rms that of ∂r̂_j / ∂â_t, from A and rms (T, T);
     detach is 1 where one lies between t and t + 1.
     """
-    j = flow_step(c)
+    c, task = fields(config), task_of(config)
+    j = flow_step(task, c)
     t = np.arange(j + 1)
     return {
         "t": t,
-        "phase": np.array(list(SHADES))[np.digitize(t, [c["t1"], c["t2"] + 1])],
+        "phase": np.array([task.phase(i) for i in t]),
         "detach": ((t + 1 + c["count_from"]) % c["N"] == 0).astype(int),
         "weight": np.append(A[j, :j], np.nan),
         "rms": rms[j, : j + 1],
@@ -60,13 +62,13 @@ def plot_credit_flow(A, rms, config, title=""):
 
 def plot_credit_flow_pair(agents, title=""):
     """The same for several agents (A, rms, config), one below the other. [Fig. 1b]"""
-    flows = [(flow_table(A, rms, fields(c)), fields(c)) for A, rms, c in agents]
+    flows = [(flow_table(A, rms, c), fields(c), task_of(c)) for A, rms, c in agents]
     figure = Figure((7.2, 2.5 * len(flows) + 1.2), layout="constrained")
     axes = figure.subplots(len(flows), 1, squeeze=False)[:, 0]
-    max_rms = max(np.max(table["rms"]) for table, _ in flows) or 1.0
-    for ax, (table, c) in zip(axes, flows, strict=True):
+    max_rms = max(np.max(table["rms"]) for table, *_ in flows) or 1.0
+    for ax, (table, c, task) in zip(axes, flows, strict=True):
         x, hidden = places(len(table["t"]))
-        shade_steps(ax, table, x)
+        shade_steps(ax, task, x)
         chain(ax, table, x, c["store"])
         actions(ax, table, x, max_rms)
         reads(ax, table, x, hidden, c["algo"] == "lvgts" and not table["detach"][-2])
@@ -89,13 +91,13 @@ def places(steps):
     return {t: t for t in range(first)} | later, range(first, end)
 
 
-def shade_steps(ax, table, x):
-    for name, color in SHADES.items():
-        at = [x[t] for t in x if table["phase"][t] == name]
+def shade_steps(ax, task, x):
+    for name, first, last in task.phases():
+        at, role = [x[t] for t in x if first <= t < last], style.shade(task, first, last)
         if at:
-            start, end = at[0] - 0.5, at[-1] + (1.5 if name == "recall" else 0.5)  # the reward's
-            ax.axvspan(start, end, color=color, lw=0, zorder=0)
-            lower = 0.4 * (name == "distractor" and len(at) < 4)  # no name on another
+            start, end = at[0] - 0.5, at[-1] + (1.5 if last > max(x) else 0.5)  # the reward's
+            ax.axvspan(start, end, color=SHADES[role], lw=0, zorder=0)
+            lower = 0.4 * (not role and len(at) < 4)  # no name on another
             ax.text((start + end) / 2, 2.75 - lower, name, **TEXT)
 
 

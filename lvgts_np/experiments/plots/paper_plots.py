@@ -18,7 +18,7 @@ from lvgts_np.experiments.plots import style
 from lvgts_np.experiments.plots.style import ALGOS, BLUE, BOUNDS, ORANGE, matrix
 from lvgts_np.experiments.run_data import learning_curves, mean_over_seeds
 from lvgts_np.experiments.studies.statistics import band, best
-from lvgts_np.experiments.studies.summary import final_returns, run_summaries
+from lvgts_np.experiments.studies.summary import final_returns, run_summaries, without_credit
 from lvgts_np.training.files import read_table, write_table
 
 TASKS = {
@@ -159,12 +159,12 @@ def draw_mean(ax, algo, x, table, **label):
 
 def draw_bounds(ax, last):
     """Optimal return, and the best without credit: myopic baseline, or on PMT the lower bound."""
-    optimal, myopic, lower = (last[name][0] for name in BOUNDS)
-    without_credit = "floor_return" if myopic > optimal - 1e-3 else "myopic_return"
+    bounds = {name: last[name][0] for name in BOUNDS}
+    optimal, _, lower = bounds.values()
     note = {"xytext": (-3, 2), "textcoords": "offset points", "ha": "right", "fontsize": 7.5}
     note["path_effects"] = [withStroke(linewidth=2.5, foreground="white")]
     note["annotation_clip"] = True  # no room for the name of a line below the axis
-    for name in ("max_return", without_credit):
+    for name in ("max_return", without_credit(bounds)):
         y = last[name][0]
         ax.axhline(y, color="black", lw=0.9, ls=style.DASHES[name], zorder=2)
         ax.annotate(f"{BOUNDS[name]} {y:.3f}", (1, y), xycoords=ax.get_yaxis_transform(), **note)
@@ -176,8 +176,8 @@ def draw_map(ax, table, last):
     if not len(table["t"]):
         ax.set_axis_off()
         return None
-    c = {name: int(last[name][0]) for name in ("t1", "t2", "T")}
-    image = style.draw_attention_map(ax, matrix(table, "t", "weight", c["T"]), c)
+    c = {name: int(last[name][0]) for name in ("t1", "t2", "T")} | {"task": str(last["task"][0])}
+    image = style.draw_attention_map(ax, matrix(table, "t", "weight", c["T"]), style.task_of(c))
     share = last["attention_remember"]
     words = f"recall attends remember:\n{share.mean():.0%} (worst {share.min():.0%})"
     place = {"ha": "right", "va": "top", "transform": ax.transAxes}

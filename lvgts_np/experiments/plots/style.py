@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lvgts_np.training.config import ConfigError
+from lvgts_np.training.agent import make_task
+from lvgts_np.training.config import NUMBERS, OWN, Config, ConfigError
 from lvgts_np.training.files import replacing
 
 # After Okabe and Ito: told apart in colour blindness and in grey print.
 BLUE, SKY, ORANGE, RED, GREEN = "#0072B2", "#56B4E9", "#E69F00", "#C8201A", "#009E73"
-SHADES = {"remember": "#D6E8F5", "distractor": "#F3F3F3", "recall": "#FDF0DA"}
+SHADES = {"cue": "#D6E8F5", "": "#F3F3F3", "pay": "#FDF0DA"}  # of a phase with such steps
 FUTURE = "0.78"  # a step that has not happened yet
 SEEDS = (SKY, ORANGE, GREEN, RED, "0.5")
 ZERO = {"fc": "white", "ec": "0.45", "hatch": "////", "lw": 0}  # a credit of exactly 0
@@ -25,12 +26,21 @@ STYLE = {
 }  # fmt: skip
 ALGOS = {"lvgts": "LVGTS", "lm_svg": "LM-SVG"}
 BOUNDS = {"max_return": "optimal", "myopic_return": "myopic", "floor_return": "lower bound"}
+OF_TASK = ("task", *NUMBERS, "T", "a_max")
 DASHES = dict(zip(BOUNDS, ("-", "--", ":"), strict=True))
 
 
 def fields(config):
     """Fields of a Config as a dict; a dict, such as that of a config.json, as it is."""
-    return config if isinstance(config, dict) else vars(config)
+    return config if isinstance(config, dict) else config.as_dict()
+
+
+def task_of(config):
+    """Task of a Config, or of its fields that are a task's."""
+    if isinstance(config, dict):
+        own = {x: y for x, y in config.items() if x in OF_TASK or x.startswith(OWN)}
+        config = Config().replace(**own)
+    return make_task(config)
 
 
 @contextlib.contextmanager
@@ -68,45 +78,51 @@ def matrix(table, row, value, T):
     return A
 
 
-def phases(c):
-    """Name, first step and end of each phase. [§4.1]"""
-    ends = (0, c["t1"], c["t2"] + 1, c["T"])
-    return list(zip(SHADES, ends[:-1], ends[1:], strict=True))
+def shade(task, start, end):
+    """Key of SHADES for the phase start..end."""
+    steps = range(start, end)
+    return "cue" if any(t in steps for t in task.cue) else "pay" * any(t in steps for t in task.pay)
 
 
-def marked_step(c):
-    """Recall step whose attention is marked red, the paper's t = 12. [Fig. 2]"""
-    return min(c["t2"] + 2, c["T"] - 1)
+def stretches(steps):
+    """First step and end of each stretch of a boolean array (T,)."""
+    return np.flatnonzero(np.diff(steps, prepend=False, append=False)).reshape(-1, 2)
 
 
-def draw_attention_map(ax, A, c):
+def marked_step(task):
+    """Step whose attention is marked red: the second of the pay, the paper's t = 12. [Fig. 2]"""
+    return (sorted(task.pay)[:2] or [task.T - 1])[-1]
+
+
+def draw_attention_map(ax, A, task):
     """Attention map (T, T) with one recall step in red; returns its image. [Fig. 2, bottom row]"""
     ax.set_facecolor(FUTURE)
-    past = np.where(np.tri(c["T"], k=-1), A, np.nan)
+    past = np.where(np.tri(task.T, k=-1), A, np.nan)
     image = ax.imshow(past, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    t = marked_step(c)
+    t = marked_step(task)
     ax.add_patch(Rectangle((-0.5, t - 0.5), t, 1, **FRAME))
-    mark_phases(ax, c)
+    mark_phases(ax, task)
     return image
 
 
-def name_phases(ax, c):
-    for name, start, end in phases(c):
+def name_phases(ax, task):
+    for name, start, end in task.phases():
         at = ((start + end - 1) / 2, 1.02)
         ax.text(*at, name, ha="center", va="bottom", transform=ax.get_xaxis_transform())
 
 
-def shade_phases(ax, c):
-    for name, start, end in phases(c):
-        ax.axvspan(start - 0.5, end - 0.5, color=SHADES[name], lw=0, zorder=0)
+def shade_phases(ax, task):
+    for _, start, end in task.phases():
+        color = SHADES[shade(task, start, end)]
+        ax.axvspan(start - 0.5, end - 0.5, color=color, lw=0, zorder=0)
 
 
-def mark_phases(ax, c, ticks=8, lw=0.8):
+def mark_phases(ax, task, ticks=8, lw=0.8):
     """Phase boundaries on both axes of a (T, T) picture, phase names above it, whole ticks."""
-    for _, start, _ in phases(c)[1:]:
+    for _, start, _ in task.phases()[1:]:
         ax.axvline(start - 0.5, color="black", lw=lw)
         ax.axhline(start - 0.5, color="black", lw=lw)
-    name_phases(ax, c)
+    name_phases(ax, task)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(ticks, integer=True))
 

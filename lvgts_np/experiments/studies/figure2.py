@@ -117,7 +117,7 @@ def credit_maps(out, study):
     maps = []
     for task, algo in study:
         path = out / task / algo / "credit.png"
-        if task.endswith("amt") and path.is_file():
+        if task in claims.AMT and path.is_file():
             x = column(run_summaries(study, (task, algo)).values(), "credit_recall")
             caption = (
                 f"{task}, {algo}: mean credit_recall {np.mean(x):.3g}, exactly 0 in {sum(x == 0)} "

@@ -76,5 +76,11 @@ def final_returns(runs):
 def solved(runs):
     """Runs that solve their task, (n,) of booleans."""
     # The paper does not say when a task counts as solved.
-    without_credit = "myopic_return" if runs[0]["task"].endswith("amt") else "floor_return"
-    return final_returns(runs) > (column(runs, "max_return") + column(runs, without_credit)) / 2
+    bound = column(runs, without_credit(runs[0]))
+    return final_returns(runs) > (column(runs, "max_return") + bound) / 2
+
+
+def without_credit(bounds):
+    """Name of the best return without credit: where that is the optimum, as on PMT, the floor."""
+    near = bounds["myopic_return"] > bounds["max_return"] - 1e-3
+    return "floor_return" if near else "myopic_return"

@@ -22,9 +22,10 @@ from lvgts_np.paper.autodiff import detach
 from lvgts_np.paper.forms import form_of
 from lvgts_np.paper.imagine import infer, policy_replay, replay, transition_read
 from lvgts_np.paper.model import reward
-from lvgts_np.training.agent import make_task
+from lvgts_np.training.agent import checked_task
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
+from lvgts_np.training.config import ConfigError
 from lvgts_np.training.files import read_table, write_table
 from lvgts_np.training.optim import flatten
 from lvgts_np.training.replay_buffer import collect
@@ -60,13 +61,15 @@ def truncation(config, seeds, out, jobs=1, force=False, resume=False, quiet=Fals
     OutputError where <out>/truncation has a table already, and it is neither to be overwritten
     (`force`) nor to be drawn again (`resume`).
     """
-    path = out / "truncation" / "truncation.csv"
+    path, task = out / "truncation" / "truncation.csv", checked_task(config)
+    if not (len(task.cue) and task.differentiable):
+        raise ConfigError(f"task {config.task}: must have a cue, and be differentiable")
     check_writable(path.parent)
     if path.exists() and not (force or resume):
         raise OutputError(f"{path} is there already: choose another --out, or use --force")
     if force or not path.exists():
         if parity:
-            check_parity(config, make_task(config))
+            check_parity(config, task)
         calls = [(config, seeds[n::jobs], quiet) for n in range(min(jobs, len(seeds)))]
         if len(calls) == 1:
             found = [audit_seeds(*calls[0])]
