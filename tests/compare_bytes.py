@@ -33,7 +33,7 @@ COMMANDS = {
     "autograd": f"--task pendulum_amt --algo lm_svg --grad autograd {SMALL}",
     "autograd_switches": f"--task dummy_pmt --grad autograd --dtype float64 {SMALL} {SWITCHES}",
     "config": "--config ROOT/switches/pendulum_amt/lvgts/seed_0/config.json --first-seed 3 --quiet",
-    "frozen": f"--task dummy_amt --first-seed 2 --seeds 2 {SMALL} model_lr=4e4",
+    "frozen": f"--task dummy_amt --first-seed 2 --seeds 2 {SMALL} model_lr=5e4",
     "killed": f"--task dummy_amt --seeds 3 --jobs 2 {SMALL} episodes=320",
     "interrupted": f"--task pendulum_pmt --algo lm_svg --seeds 2 {SMALL} episodes=320",
     "figure2": "figure2 --smoke --quiet --seeds 2",

@@ -264,6 +264,7 @@ class Trainer:
         c = self.config
         return Agent(self.phi, self.theta, c.k, c.topk_rule, c.a_max, c.grad)
 
+    @isolated()
     def infer(self, episodes, u, part=slice(None), shortcut=None):
         """Inferred noise of a part of the episodes, under the algorithm's own form of f."""
         c = self.config
