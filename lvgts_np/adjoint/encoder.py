@@ -57,7 +57,7 @@ def encode_step(nets, W, t, x_q, x_c, h, past, v, zeros):
     if t > 0:
         x_c[..., H:-1] = past.read(t, np.matmul(x_c[..., :H], W))
     latent(nets.get("b.c"), x_c, v, zeros, h)
-    past.remember(t, h)
+    past.append(t, h)
 
 
 def empty_trace(oa, W, k, rule, buffers):
@@ -95,7 +95,7 @@ def encode_adjoint(nets, W, trace, lambda_h, N, count_from, buffers):
         for n in reversed(range(v_q.shape[1])):
             t = steps.start + n
             if t + 1 < T:
-                lambda_h[:, t] += past.asked(t)  # h_m^s = Σ_i w_s[i] h_i
+                lambda_h[:, t] += past.of_reads(t)  # h_m^s = Σ_i w_s[i] h_i
             of_c = v_c[:, n], lambda_h[:, t], lambda_z[:, n], lambda_v_c[:, n]
             lambda_q[:, n], lambda_h_m = latent_adjoint(  # h_t = latent(q_t, h_m)
                 nets.get("b.c"), h[:, t], *of_c

@@ -1,4 +1,4 @@
-"""Memory of the encoder: what is remembered, read and asked for, forward and backward. [Alg. 2]
+"""Memory of the encoder: latents appended and read, forward and backward. [Alg. 2]
 
     s_i = h_iᵀ key_query,   w = relu(s - s_(k+1)) / Σ_i relu(s_i - s_(k+1)),   h_m = Σ_i w_i h_i
 
@@ -60,7 +60,7 @@ class Dense:
         """x (H, n) as (S, B, H)."""
         return x.reshape(self.shape).transpose(1, 2, 0)
 
-    def remember(self, t, h_t):
+    def append(self, t, h_t):
         """Append h_t (S, B, H)."""
         self.put(self.h, t, h_t)
 
@@ -106,7 +106,7 @@ class Dense:
         w = (self.w[t, :t].reshape(t, S, B).transpose(1, 2, 0) for t in range(len(self.w)))
         return attended(list(w))
 
-    def asked(self, t):
+    def of_reads(self, t):
         """λ_h_t (S, B, H) of the reads of all s > t: Σ_s w_s λ_h_m^s + λ_s key_query^s."""
         x = np.einsum("tn,thn->hn", self.w[t + 1 :, t], self.lambda_h_m[t + 1 :])  # the shortcut
         x += np.einsum("tn,thn->hn", self.lambda_s[t + 1 :, t], self.key_query[t + 1 :])
@@ -122,7 +122,7 @@ class Sparse:
         self.keys = buffers("keys", (S, B, H, T), h.dtype)
         self.lambda_h = buffers("memory lambda_h", h.shape, h.dtype)
 
-    def remember(self, t, h_t):
+    def append(self, t, h_t):
         """Append h_t (S, B, H)."""
         self.keys[..., t] = h_t
 
@@ -177,7 +177,7 @@ class Sparse:
                 best[t] = sparse(dense(w, at, T, t) + tied, T)
         return Attention(best)
 
-    def asked(self, t):
+    def of_reads(self, t):
         """λ_h_t (S, B, H) of the reads of all s > t."""
         return self.lambda_h[:, t]
 

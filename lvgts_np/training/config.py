@@ -117,7 +117,7 @@ class Config:
             object.__setattr__(self, name, plain(getattr(self, name)))
             check_value(name, getattr(self, name))
         if self.task not in TASKS:
-            self._ask_task()
+            self._check_task()
         elif self.arguments:
             name = OWN + next(iter(self.arguments))
             raise ConfigError(f"unknown field {name!r}: the numbers of {self.task} are fields")
@@ -129,7 +129,7 @@ class Config:
         if size < n:
             raise ConfigError(f"replay_episodes = {size}: must hold at least one iteration ({n})")
 
-    def _ask_task(self):
+    def _check_task(self):
         """All arguments of a task that is not the paper's, and the T and a_max that it has."""
         task = reference.make(self.task, self.arguments)
         object.__setattr__(self, "arguments", reference.describe(task)[1])

@@ -255,13 +255,13 @@ def check_read(kind, seed, M, k, rule):
     (_, expected), gradient = value_and_grad(f)({"h": h[:, :M], "query": key_query})
     past, nothing = kind(M + 1, h, k, rule, Buffers()), onp.zeros_like(lambda_h_m)
     for t in range(M):
-        past.remember(t, h[:, t])
+        past.append(t, h[:, t])
     h_m = [past.read(t, key_query) for t in range(1, M + 1)][-1]
     onp.testing.assert_allclose(h_m, expected, rtol=1e-13, atol=1e-13)
     lambda_query = past.read_adjoint(M, lambda_h_m)
     for t in range(1, M):
         past.read_adjoint(t, nothing)
-    lambda_h = onp.stack([past.asked(t) for t in range(M)], axis=1)
+    lambda_h = onp.stack([past.of_reads(t) for t in range(M)], axis=1)
     size = 1e-13 * max(1.0, *(onp.max(onp.abs(g)) for g in gradient.values()))
     onp.testing.assert_allclose(lambda_h, gradient["h"], rtol=0, atol=size)
     onp.testing.assert_allclose(lambda_query, gradient["query"], rtol=0, atol=size)
@@ -434,8 +434,8 @@ DENSE, SPARSE = (partial(check_kind, kind) for kind in KINDS)
 # function, what it says, what the bug makes of it, the check that must fail
 # fmt: off
 BUGS = [
-    (memory.Dense.asked, "self.w[t + 1 :, t]", "0.0 * self.w[t + 1 :, t]", DENSE),
-    (memory.Dense.asked, "x += np.einsum(", "np.einsum(", DENSE),
+    (memory.Dense.of_reads, "self.w[t + 1 :, t]", "0.0 * self.w[t + 1 :, t]", DENSE),
+    (memory.Dense.of_reads, "x += np.einsum(", "np.einsum(", DENSE),
     (memory.Dense.read_adjoint, "lambda_s -= self.at[t] * lambda_s.sum(axis=0)", "pass", DENSE),
     (memory.Dense.read_adjoint, "lambda_s *= w > 0.0", "pass", DENSE),
     (memory.Dense.read_adjoint, "lambda_s -= np.einsum", "lambda_s += np.einsum", DENSE),

@@ -228,7 +228,7 @@ BUGS = [
     (encoder.encode_adjoint, "(t + count_from)", "t", check_encoder, PHASE),
     (memory.Dense.read_adjoint, "lambda_s -= self.at[t] * lambda_s.sum(axis=0)", "pass",
      check_encoder, WHOLE),
-    (memory.Dense.asked, "self.w[t + 1 :, t]", "0.0 * self.w[t + 1 :, t]", check_encoder, WHOLE),
+    (memory.Dense.of_reads, "self.w[t + 1 :, t]", "0.0 * self.w[t + 1 :, t]", check_encoder, WHOLE),
     (layers.mlp_gradient, "x[..., -1:].mT, lambda_y", "x[..., -1:].mT, lambda_y * (1 + 1e-4)",
      check_encoder, WHOLE),
     (model.fit, "error *= alpha", "error *= -alpha", check_transition, CASE, "mean"),

@@ -185,7 +185,7 @@ def recorded_matmuls(work):
 
 def share_of_reads(work, calls=20):
     """The share of the time of `work` that reading the memory takes, forward and backward."""
-    kind, names = memory.Dense, ("remember", "read", "read_adjoint", "asked")
+    kind, names = memory.Dense, ("append", "read", "read_adjoint", "of_reads")
     real, spent = [getattr(kind, name) for name in names], {"reads": 0.0}
 
     def clocked(f):

@@ -148,7 +148,7 @@ def reading(case, kind):
     def forward(x):
         past = kind(M + 1, onp.pad(x["h"], AFTER), case.k, case.rule, layers.Buffers())
         for t in range(M):
-            past.remember(t, x["h"][:, t])
+            past.append(t, x["h"][:, t])
         return past, [past.read(t, x["key_query"]) for t in range(1, M + 1)][-1]
 
     return {"key_query": query, "h": h}, text, forward
@@ -187,6 +187,9 @@ def reading_back(x, text, forward):
         past, _ = forward(x)
         M, nothing = x["h"].shape[1], onp.zeros_like(c)
         key_query = [past.read_adjoint(t, c if t == M else nothing) for t in range(1, M + 1)][-1]
-        return None, {"key_query": key_query, "h": onp.stack([past.asked(t) for t in range(M)], 1)}
+        return None, {
+            "key_query": key_query,
+            "h": onp.stack([past.of_reads(t) for t in range(M)], 1),
+        }
 
     return Problem(x, text, hand)

@@ -247,8 +247,8 @@ units: topk_weights, excesses, read, read_of_many, read_adjoint, read_of_many_ad
 Alg. 2 l. 6 | memory read
 $ h_m \leftarrow \sum_i attn_k[i]\, h_i\ /\ \sum_i attn_k[i]
 text: paper.attention.read
-hand: adjoint.memory.Dense.read_adjoint, adjoint.memory.Dense.asked,
-      adjoint.memory.Sparse.read_adjoint, adjoint.memory.Sparse.asked
+hand: adjoint.memory.Dense.read_adjoint, adjoint.memory.Dense.of_reads,
+      adjoint.memory.Sparse.read_adjoint, adjoint.memory.Sparse.of_reads
 units: memory_read, read, read_of_many, read_adjoint, read_of_many_adjoint
 
 Alg. 2 l. 7 | latent
