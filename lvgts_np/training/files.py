@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+from array import array
 
 import numpy as np
 
@@ -216,10 +217,13 @@ def digest_of(content):
 
 def arrays(text):
     """Columns of a CSV text, see `read_table`; ValueError where a row has other cells."""
-    header, *rows = list(csv.reader(text.splitlines())) or [[]]
-    if any(len(row) != len(header) for row in rows):
-        raise ValueError(f"a row has not {len(header)} cells")
-    return {
-        name: np.array(column if name in WORDS else [float(cell or "nan") for cell in column])
-        for name, column in zip(header, zip(*rows, strict=True), strict=False)
-    }
+    rows = csv.reader(io.StringIO(text))
+    header = next(rows, [])
+    columns = [[] if name in WORDS else array("d") for name in header]  # one row at a time is text
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row has not {len(header)} cells")
+        for column, cell in zip(columns, row, strict=True):
+            column.append(cell if isinstance(column, list) else float(cell or "nan"))
+    found = {name: np.array(column) for name, column in zip(header, columns, strict=True)}
+    return found if columns and len(columns[0]) else {}
