@@ -8,9 +8,9 @@ learn. All estimators look at the same episodes of the same agent.
 
 import numpy as np
 
-from lvgts_np.paper.autodiff import vjp
 from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.paper.model import reward
+from lvgts_np.tasks.check import reward_slopes
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.replay_buffer import collect
 from lvgts_np.training.true_credit import ForcedAgent, differences, recall_return
@@ -110,20 +110,3 @@ def agreement(task, algo, table):
 def predicted_return(task, units, agent, episodes):
     """Sum of the predicted rewards at the task's pay along real episodes, (S, B)."""
     return sum(reward(agent.phi, agent.h[t], episodes.a[t], units)[..., 0] for t in task.pay)
-
-
-def reward_slopes(task, noise, a):
-    """Derivatives of the recall return with respect to each action of real episodes (T, S, B, A).
-
-    The task alone responds; the agent's later actions are as they were.
-    """
-
-    def recall_return(a):
-        (state, _), R = task.reset(noise), 0.0
-        for a_t in a:
-            state, _, r_recall, _ = task.step(state, a_t)
-            R = R + r_recall
-        return R
-
-    R, backward = vjp(recall_return, list(a))
-    return np.stack(backward(np.ones_like(R)))

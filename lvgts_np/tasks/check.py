@@ -37,7 +37,7 @@ def check_task(task, seed=0, scale=1.0):
         call("bounds", bounds_of, task)
         if task.differentiable:
             words = "differentiable, so step must be in autograd.numpy"
-            call(words, gradient, task, noises[0], a[:, 0])
+            call(words, reward_slopes, task, noises[0], a[:, 0])
     except TaskError as error:
         raise TaskError(f"task {name_of(task)}: {error}") from error.__cause__
 
@@ -120,8 +120,11 @@ def check_numbers(name, x, shape):
     need(np.isfinite(x).all(), f"{name} is not finite")
 
 
-def gradient(task, noise, a):
-    """Derivative of the return with respect to the actions."""
+def reward_slopes(task, noise, a):
+    """Derivatives of the return with respect to each action of episodes, (T, ..., B, A).
+
+    The task alone responds; later actions are as they were.
+    """
 
     def total(a):
         (state, _), R = task.reset(noise), 0.0
@@ -130,7 +133,8 @@ def gradient(task, noise, a):
             R = R + r
         return R
 
-    return make_vjp(total)(a)[0](np.ones(B))
+    backward, R = make_vjp(total)(a)
+    return backward(np.ones_like(R))
 
 
 def check_steps(task, r):
