@@ -93,8 +93,15 @@ def recall_return(task, a):
     a = np.concatenate([np.zeros_like(a, shape=(1,) + a.shape[1:]), a])  # a_{-1} = 0 (T3)
     with np.errstate(divide="ignore", over="ignore"):  # no noise: 1 / 0 = inf is its precision
         variance = 1.0 / (1.0 + np.sum(1.0 / task.noise_scale(a) ** 2, axis=0))
-    beyond = _clipping_loss(np.sqrt(1.0 - variance), task.a_max)
-    return task.recall_steps * (task.c - variance - beyond)
+    return len(task.pay) * reward_of_mean(task, variance)
+
+
+def reward_of_mean(task, variance):
+    """Expected reward c - (a - o_m)² of the posterior mean m as action, o_m ~ N(0, 1).
+
+    c - V - E[(|m| - a_max)₊²],   m ~ N(0, 1 - V),   V the posterior variance (...)
+    """
+    return task.c - variance - _clipping_loss(np.sqrt(1.0 - variance), task.a_max)
 
 
 def max_return(task):
@@ -112,13 +119,18 @@ def myopic_return(task):
     """
     if not task.active:
         return max_return(task)
-    u = qmc.Sobol(task.t1 - 1, scramble=False).random_base2(SOBOL_LOG2).T  # (t1 - 1, 2^17)
+    return float(np.mean(recall_return(task, untrained_actions(task, task.t1 - 1))))
+
+
+def untrained_actions(task, n):
+    """Actions of n steps or numbers of the untrained policy, evenly over their range: (n, 2^17)."""
+    u = qmc.Sobol(n, scramble=False).random_base2(SOBOL_LOG2).T  # (n, 2^17)
     # SciPy fills its tables once, and an interrupt then is lost: they stay wrong without a word.
     if not np.array_equal(np.sort(u), np.broadcast_to(np.arange(u.shape[1]) / u.shape[1], u.shape)):
         raise BoundsError("SciPy's Sobol points are wrong: start Python again")
     eta = ndtri(u + 0.5 ** (SOBOL_LOG2 + 1))  # half a grid step up, as the first point is 0
     # UNSPECIFIED: the "completely random" actions; ours are those of the untrained policy. (T4)
-    return float(np.mean(recall_return(task, task.a_max * np.tanh(eta / task.a_max))))
+    return task.a_max * np.tanh(eta / task.a_max)
 
 
 def floor_return(task):
