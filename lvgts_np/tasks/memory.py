@@ -61,7 +61,10 @@ class MemoryTask(Task):
     # it here, and the task clips nothing but the torque. (T6)
     a_max: float = 3.0
     A = 1  # one action: no annotation, so no field
-    differentiable = True
+
+    @property
+    def differentiable(self):
+        return getattr(self.distractor, "differentiable", True)
 
     @property
     def O(self):  # noqa: E743 (the letter of the dimension key)

@@ -79,7 +79,8 @@ class Task(Protocol):
 class Distractor(Protocol):
     """What a memory task has in its distractor phase: channels, and a reward of its own. [§4.1]
 
-    As with a task, nothing is random but `draw`, and arguments are attributes of the same names.
+    As with a task, nothing is random but `draw`, and arguments are attributes of the same names. If
+    `step` is not in autograd.numpy, `differentiable = False` says so.
     """
 
     def channels(self):

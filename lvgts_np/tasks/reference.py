@@ -14,13 +14,8 @@ CLASS = "class"  # key of an argument that is an object: {"class": "module:Class
 
 def make(name, arguments):
     """Object of the class "module:Class" with these arguments; TaskError where there is none."""
-    module, _, path = name.partition(":")
     try:
-        if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())  # last: a file here hides nothing that is installed
-        # The running script is not imported a second time: it would train again.
-        there = sys.modules["__main__"] if module == script() else importlib.import_module(module)
-        cls = functools.reduce(getattr, path.split("."), there)
+        cls = find(name)
     except Exception as error:
         where = "must be module:Class of a file in this directory, on PYTHONPATH or installed"
         raise TaskError(f"task {name}: {fault(error)}; {where}") from error
@@ -36,6 +31,16 @@ def make(name, arguments):
     except Exception as error:
         known = ", ".join(inspect.signature(cls).parameters) or "none"
         raise TaskError(f"task {name}: {fault(error)}; its arguments: {known}") from error
+
+
+def find(name):
+    """Class or function "module:name"."""
+    module, _, path = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last: a file here hides nothing that is installed
+    # The running script is not imported a second time: it would train again.
+    there = sys.modules["__main__"] if module == script() else importlib.import_module(module)
+    return functools.reduce(getattr, path.split("."), there)
 
 
 def is_one(thing):
