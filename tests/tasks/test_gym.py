@@ -21,7 +21,7 @@ gymnasium = pytest.importorskip("gymnasium")
 gym = pytest.importorskip("lvgts_np.tasks.gym")
 
 IDS = [f"lvgts/{name}-v0" for name in gym.PAPER]
-SUITE = {"task": "lvgts_np.tasks.suite:Memories", "n": 3}
+SUITE = {"task": "suite:Memories", "n": 3}
 
 
 def test_the_papers_tasks_are_registered():

@@ -1,6 +1,6 @@
 """Tasks beside the paper's, each for one question of memory or credit; docs/tasks.md has results.
 
-`python run.py --task lvgts_np.tasks.suite:KeyToDoor`, arguments by `--set task.wait=20`. What is
+`PYTHONPATH=docs python run.py --task suite:KeyToDoor`, arguments by `--set task.wait=20`. What is
 drawn is N(0, 1) unless it is said otherwise, and one step pays c = 0.5 at best.
 """
 
