@@ -1,8 +1,10 @@
 """What the pages in docs/ say is so, and every link, command and example of all pages."""
 
+import importlib.util
 import json
 import re
 import shlex
+import sys
 
 import numpy as np
 import pytest
@@ -74,8 +76,30 @@ def test_the_example_in_run_files_loads_an_agent_that_acts(tmp_path, monkeypatch
     assert np.isfinite(space["a_t"]).all()
 
 
+def test_the_examples_of_own_task_are_right_and_train(tmp_path, monkeypatch):
+    key, test, training, draughts, through = examples("docs/own_task.md")
+    (tmp_path / "mine.py").write_text(key + draughts)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    gym = importlib.util.find_spec("gymnasium") is not None
+    space = {}
+    for code in (test, training.replace("4_800", "96"), *[through] * gym):
+        exec(compile(code, "own_task.md", "exec"), space)
+    space["test_key"]()
+    assert space["rms"].shape == (8, 8)
+    assert (tmp_path / "credit.png").exists()
+    page = PAGES["docs/own_task.md"]
+    commands = re.findall(r"^python run.py (.*)$", page, re.MULTILINE)
+    assert len(commands) == 4
+    for words in commands:
+        if gym or "gym" not in words:
+            argv = shlex.split(words.replace("episodes=4800 ", ""))
+            assert cli.main(["--smoke", "--quiet", *argv]) == 0
+    sys.modules.pop("mine")
+
+
 def test_every_other_example_compiles_and_imports():
-    for page in set(PAGES) - {"README.md", "docs/run_files.md"}:
+    for page in set(PAGES) - {"README.md", "docs/run_files.md", "docs/own_task.md"}:
         for code in examples(page):
             compile(code, page, "exec")
             for line in re.findall(r"^from lvgts_np.*", code, re.MULTILINE):

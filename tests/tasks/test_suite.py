@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from suite import ByContent, Chain, KeyToDoor, Memories, TMaze, Tracking
 
 from lvgts_np.check.strategies import scales, seeds
 from lvgts_np.tasks.check import bounds_of, check_task
 from lvgts_np.tasks.protocol import play
-from suite import ByContent, Chain, KeyToDoor, Memories, TMaze, Tracking
 
 B = 40_000
 waits, numbers = st.integers(1, 5), st.integers(1, 5)
