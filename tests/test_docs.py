@@ -1,6 +1,7 @@
 """What the pages in docs/ say is so, and every link, command and example of all pages."""
 
 import importlib.util
+import inspect
 import json
 import re
 import shlex
@@ -8,12 +9,14 @@ import sys
 
 import numpy as np
 import pytest
+import suite
 from pages import PAGES, ROOT, examples, in_code, rows_of, table
 
 from lvgts_np import cli
 from lvgts_np.experiments import compass
-from lvgts_np.tasks import bounds
-from lvgts_np.training.config import LAG_SWEEP, TASKS, Config, ConfigError, parse, preset
+from lvgts_np.experiments.studies import statistics
+from lvgts_np.tasks import bounds, check
+from lvgts_np.training.config import ALGOS, LAG_SWEEP, TASKS, Config, ConfigError, parse, preset
 from lvgts_np.training.files import read_table
 from lvgts_np.training.trainer import make_task
 
@@ -236,6 +239,36 @@ def test_the_readings_are_those_of_the_files_beside_them(algo, head):
         expected.append([name, *by_task.get("dummy_amt", blank), *by_task["pendulum_amt"]])
     found = table("docs/differences.md", head)
     assert sorted(found) == sorted(expected)
+
+
+def test_the_six_tasks_are_as_measured_in_the_file_beside_them():
+    cells, runs = {}, rows_of("tasks.csv")
+    for row in runs:
+        assert row["algo"] in ALGOS
+        cells.setdefault((row["task"], row["arguments"]), {}).setdefault(row["algo"], []).append(
+            row
+        )
+    expected = []
+    for (name, arguments), both in cells.items():
+        assert [r["seed"] for r in both["lvgts"]] == [r["seed"] for r in both["lm_svg"]]
+        assigned = dict(map(cli.parse_assignment, arguments.split()))
+        task = getattr(suite, name)(**{x.removeprefix("task."): y for x, y in assigned.items()})
+        x, y = ([float(r["final_return"]) for r in both[algo]] for algo in ALGOS)
+        p, found = statistics.paired(x, y), check.bounds_of(task)
+        mine = [f"`{name}`" + (f" `{arguments}`" if arguments else ""), str(len(x))]
+        mine += [", ".join(f"{found[bound]:z.2f}" for bound in reversed(check.BOUNDS))]
+        mine += [f"{np.mean(z):z.2f} ({min(z):z.2f})" for z in (x, y)]
+        mine += [f"{p.mean:z.2f} [{p.low:z.2f}, {p.high:z.2f}]"]
+        compass = [
+            [float(r[f"compass_{n}"] or "nan") for r in both["lvgts"]] for n in ("sign", "ratio")
+        ]
+        told = not np.isnan(compass).any()
+        expected.append([*mine, ", ".join(f"{np.mean(z):z.2f}" for z in compass) if told else ""])
+    assert table("docs/tasks.md", "task", "seeds") == expected
+    for row in table("docs/tasks.md", "task", "lines"):
+        lines = len(inspect.getsource(getattr(suite, in_code(row[0])[0])).splitlines())
+        assert row[1] == str(lines)
+        assert lines < 30
 
 
 def test_the_settings_of_the_lag_sweep_are_those_of_the_code():

@@ -102,11 +102,12 @@ class GymDistractor:
     def step(self, state, a_t):
         if state.over:
             raise ValueError(f"{self.id} ended after {len(state.past)} steps, which are too few")
-        missed = () if state is self.last else state.past
-        if state is not self.last:
-            self.reset({"gym": state.seeds})
         past = (*state.past, np.clip(a_t, self.box.low.ravel(), self.box.high.ravel()))
-        for a in (*missed, past[-1]):
+        missed = past[-1:] if state is self.last else past
+        if missed is past:
+            self.reset({"gym": state.seeds})
+        self.last = None  # until all have stepped
+        for a in missed:
             actions = a.reshape(-1, *self.box.shape).astype(self.box.dtype)
             rows = [e.step(x) for e, x in zip(self.envs, actions, strict=False)]
         o, r, *ends, _ = zip(*rows, strict=True)
