@@ -22,7 +22,7 @@ TASKS = (
 )
 
 
-@pytest.mark.parametrize("tasks", TASKS, ids=str)
+@pytest.mark.parametrize("tasks", TASKS)
 @given(st.data(), seeds, scales())
 def test_it_is_right(tasks, data, seed, scale):
     check_task(data.draw(tasks), seed, scale)
@@ -115,7 +115,7 @@ def last_seen(task, random):
         (Tracking(), "floor_return", last_seen),
         (Tracking(), "max_return", kalman),
     ],
-    ids=str,
+    ids=lambda x: getattr(x, "__name__", str(x)),  # a function's str is where it lies in memory
 )
 def test_an_agent_that_knows_the_task_earns_its_bound(task, bound, agent):
     rng = np.random.default_rng(0)
