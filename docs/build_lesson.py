@@ -19,7 +19,7 @@ from typing import NamedTuple
 DOCS = Path(__file__).resolve().parent
 SOURCE, NOTEBOOK, PAGE = (DOCS / f"lesson.{kind}" for kind in ("py", "ipynb", "md"))
 PICTURES, MOVIE = DOCS / "lesson", DOCS / "backward.gif"
-TRAINED = (8, 9, 10)  # sections whose numbers are those of trained agents
+TRAINED = (8, 9, 10, 11)  # sections whose numbers are those of trained agents
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+(?:,\d{3})+|\d*\.?\d+)(?:e[-+]?\d+)?(?![\w.]*\w)")
 ROUNDING = 1e-6  # smaller numbers are rounding errors, which differ from processor to processor
 

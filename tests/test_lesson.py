@@ -21,7 +21,7 @@ with pytest.MonkeyPatch.context() as patch:
 SOURCE = (DOCS / "lesson.py").read_text()
 CELLS = read_cells(SOURCE)
 SAVED = saved_results(json.loads((DOCS / "lesson.ipynb").read_text()))
-SECTIONS = range(1, 12)
+SECTIONS = range(1, 13)
 
 
 def solutions(text):
@@ -136,7 +136,7 @@ def test_the_notebook_and_the_page_are_written_from_the_same_results():
     assert all(len(png) < 80_000 for png in files.values())
 
 
-def test_it_has_eleven_sections_of_a_screen():
+def test_it_has_twelve_sections_of_a_screen():
     headings = [cell.text for cell in CELLS if cell.text.startswith("## ")]
     assert [int(text[3:].partition(".")[0]) for text in headings] == [*SECTIONS]
     assert all(len(text.splitlines()) <= 25 for text in headings[:-1])

@@ -28,7 +28,7 @@ def comparable(text):
 
 
 def test_the_examples_print_what_stands_below_them():
-    space = {}
+    space = {"__name__": "checking"}
     for code, printed in EXAMPLES:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
