@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+import types
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,7 +61,9 @@ def run(cells, *arguments):
     sys.path[:0] = [str(DOCS)] * (str(DOCS) not in sys.path)
     import lesson_tools
 
-    space = {"__name__": "lesson", "__file__": str(SOURCE)}
+    # A module: a task is found by its name, and importing the lesson would run it once more.
+    lesson = sys.modules["lesson"] = types.ModuleType("lesson")
+    lesson.__file__, space = str(SOURCE), vars(lesson)
     lesson_tools.clock.clear()
     for cell in cells:
         output = None

@@ -76,12 +76,12 @@ def train(config, seeds, out, modes):
     from lvgts_np.training.agent import make_task
 
     code, directory = 0, run_directory.condition_directory(out, config)
-    cue, pay = phase_names(make_task(config))
     for run in runs.train(config, seeds, out, pictures=False, **modes):
         path = directory / f"seed_{run['seed']}"
         if run.get("frozen"):
             code = say(f"seed {run['seed']} stopped: {run['frozen']} -> {path}", 1)
         else:
+            cue, pay = phase_names(make_task(config))
             words = RESULT[0], RESULT[1] * (run["max_return"] is not None), RESULT[2] * bool(cue)
             form = "".join(words) + RESULT[3]
             streams.put(form.format(**run, path=path, cue=cue, pay=pay and f"{pay} "))

@@ -25,3 +25,11 @@ def fault(error):
         if path.suffix == ".py" and not others & {*path.parents, *path.parts}:
             return f"{words} ({path.name}, line {frame.lineno})"
     return words
+
+
+def call(words, function, *args):
+    """Result of a function of a task; TaskError where it raises."""
+    try:
+        return function(*args)
+    except Exception as error:
+        raise TaskError(f"{words}: {fault(error)}") from error

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from autograd import make_vjp
 
-from lvgts_np.tasks import BoundsError, TaskError, fault
+from lvgts_np.tasks import BoundsError, TaskError, call
 from lvgts_np.tasks.protocol import Task
 from lvgts_np.tasks.reference import name_of
 
@@ -48,14 +48,6 @@ def need(ok, words):
         raise TaskError(words)
 
 
-def call(words, function, *args):
-    """Result of a function of the task; TaskError where it raises."""
-    try:
-        return function(*args)
-    except Exception as error:
-        raise TaskError(f"{words}: {fault(error)}") from error
-
-
 def bounds_of(task):
     """Bounds of a task by name, {} for none; BoundsError unless they are in order."""
     found = task.bounds()
@@ -68,7 +60,8 @@ def bounds_of(task):
 def check_sizes(task):
     """All parts are there, and the sizes can be."""
     for name in PARTS:
-        need(hasattr(task, name), f"no {name!r}; lvgts_np.Task, to inherit from, has what may lack")
+        there = call(name, hasattr, task, name)  # a property may fail
+        need(there, f"no {name!r}; lvgts_np.Task, to inherit from, has what may lack")
     for name in ("T", "O", "A"):
         x = getattr(task, name)
         ok = isinstance(x, (int, np.integer)) and x >= 1
@@ -140,7 +133,7 @@ def reward_slopes(task, noise, a):
 def check_steps(task, r):
     """Steps of cue and pay, and the phases; r (T, ...) is the reward."""
     for name in ("cue", "pay", "credited"):
-        steps = list(getattr(task, name))
+        steps = call(name, list, getattr(task, name))
         ok = set(steps) <= set(range(task.T)) and steps == sorted(set(steps))
         need(ok, f"{name} = {steps}: must be steps in 0..{task.T - 1}, in their order")
     need(bool(len(task.cue)) == bool(len(task.pay)), "cue and pay: give both or neither")

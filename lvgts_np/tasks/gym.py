@@ -6,9 +6,14 @@ tasks of the paper, whose numbers `gymnasium.make` takes, and "lvgts/task-v0", f
 
 from collections import namedtuple
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
+
+try:
+    import gymnasium
+    from gymnasium import spaces
+except ModuleNotFoundError as error:
+    words = f"needs {error.name}: pip install gymnasium"
+    raise ModuleNotFoundError(words, name=error.name) from error
 
 from lvgts_np.tasks import reference
 from lvgts_np.tasks.memory import paper_task

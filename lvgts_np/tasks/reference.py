@@ -17,8 +17,12 @@ def make(name, arguments):
     try:
         cls = find(name)
     except Exception as error:
-        where = "must be module:Class of a file in this directory, on PYTHONPATH or installed"
-        raise TaskError(f"task {name}: {fault(error)}; {where}") from error
+        words = f"task {name}: {fault(error)}"
+        if (getattr(error, "name", None) or "") in name:  # else it is found, and lacks something
+            words += (
+                "; must be module:Class of a file in this directory, on PYTHONPATH or installed"
+            )
+        raise TaskError(words) from error
     # A config.json that is another's must not call just anything.
     if not isinstance(cls, type) or not is_one(cls):
         raise TaskError(

@@ -11,7 +11,7 @@ import reprlib
 from pathlib import Path
 
 from lvgts_np.paper import constants
-from lvgts_np.tasks import reference
+from lvgts_np.tasks import call, reference
 
 TASKS = ("dummy_pmt", "dummy_amt", "pendulum_pmt", "pendulum_amt")  # of the paper
 NUMBERS = ("t1", "t2", "c", "a_m", "sigma", "pendulum_version")  # that only these have
@@ -134,9 +134,10 @@ class Config:
         task = reference.make(self.task, self.arguments)
         object.__setattr__(self, "arguments", reference.describe(task)[1])
         for name in ("T", "a_max"):
-            if not hasattr(task, name):
+            value = call(f"task {self.task}: {name}", getattr, task, name, None)
+            if value is None:
                 raise ConfigError(f"task {self.task}: no {name!r}; must be a lvgts_np.Task")
-            object.__setattr__(self, name, plain(getattr(task, name)))
+            object.__setattr__(self, name, plain(value))
             check_value(name, getattr(self, name))
 
     @property

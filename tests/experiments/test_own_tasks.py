@@ -232,6 +232,16 @@ class Late(Plain):
             raise RuntimeError("late")
         return super().step(state, a_t)
 
+class Raising(Plain):
+    @property
+    def T(self):
+        return 1 // 0
+
+class RaisingToo(Plain):
+    @property
+    def cue(self):
+        return 1 // 0
+
 class Nothing:
     pass
 
@@ -249,6 +259,14 @@ WHERE = "must be module:Class of a file in this directory, on PYTHONPATH or inst
         ("bad:Size", "O = None: must be a whole number >= 1, the same in all episodes"),
         ("bad:Nan", "step 0: the reward is not finite"),
         ("bad:Seven", "step 7: RuntimeError: seven (bad.py, line 18)"),
+        (
+            "bad:Raising",
+            "T: ZeroDivisionError: integer division or modulo by zero (bad.py, line 32)",
+        ),
+        (
+            "bad:RaisingToo",
+            "cue: ZeroDivisionError: integer division or modulo by zero (bad.py, line 37)",
+        ),
         ("bad:Nothing", "must be a class with draw, reset and step, see lvgts_np.Task"),
         ("bad:number", "must be a class with draw, reset and step, see lvgts_np.Task"),
         ("bad:Absent", f"AttributeError: module 'bad' has no attribute 'Absent'; {WHERE}"),

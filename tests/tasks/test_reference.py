@@ -98,11 +98,17 @@ WHERE = "must be module:Class of a file in this directory, on PYTHONPATH or inst
         ("test_reference:Forgetful", {}, "TypeError: .* argument: 'n'; its arguments: n$"),
         ("test_reference:Keeping", {"x": {"class": "absent:X"}}, "No module named 'absent'"),
         ("subprocess:Popen", {"args": ["false"]}, "must be a class with draw, reset and step"),
+        (
+            "lacking:Task",
+            {},
+            r"ModuleNotFoundError: No module named 'nowhere' \(lacking.py, line 1\)$",
+        ),
         ("broken:Task", {}, rf"ZeroDivisionError: division by zero \(broken.py, line 2\); {WHERE}"),
     ],
 )
 def test_what_cannot_be_made_is_one_line(name, arguments, words, tmp_path, monkeypatch):
     (tmp_path / "broken.py").write_text("a = 1\nb = a / 0\n")
+    (tmp_path / "lacking.py").write_text("import nowhere\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     with pytest.raises(TaskError, match=f"^task .*{words}") as found:
