@@ -138,8 +138,8 @@ def attention(maps, config):
 
 
 @styled
-def curves(episodes, returns, bounds):
-    """Recall return by episodes; returns {algo: (n, S)}."""
+def curves(episodes, returns, bounds, bottom=-2.2, label="recall return"):
+    """Return by episodes; returns {algo: (n, S)}."""
     figure = Figure((WIDTH, 3.4), layout="constrained")
     ax = figure.add_subplot()
     looks = {"lvgts": (BLUE, "-"), "lm_svg": (ORANGE, "--")}
@@ -149,7 +149,7 @@ def curves(episodes, returns, bounds):
             ax.plot(episodes, y, color=color, ls=ls, label="_" * bool(s) + style.ALGOS[algo])
     for (name, y), ls in zip(bounds.items(), ("-", ":"), strict=True):
         ax.axhline(y, color="black", lw=1, ls=ls, label=f"{name} {y:.2f}")
-    ax.set(xlabel="training episodes", ylabel="recall return", ylim=(-2.2, 2.15))
+    ax.set(xlabel="training episodes", ylabel=label, ylim=(bottom, 2.15))
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
 
