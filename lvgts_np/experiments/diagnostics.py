@@ -73,7 +73,7 @@ def write_diagnostics(trainer, directories):
         header, C = ("episode", "action", "j", "i", "credit"), few[s]
         if trainer.task.A == 1:
             header, C = ("episode", "j", "i", "credit"), C[:, 0]
-        rows = [(*at, C[at]) for at in zip(*C.nonzero(), strict=True)]  # most are 0
+        rows = ((*j, i, C[j][i]) for j in np.ndindex(C.shape[:-1]) for i in C[j].nonzero()[0])
         write_table(path / "credit_episodes.csv", header, rows)
         write_table(path / "episode.csv", *first_episode(trainer.task, episodes, noise, r_hat, s))
 

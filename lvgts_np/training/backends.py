@@ -15,7 +15,7 @@ from lvgts_np.training.config import ParityError
 from lvgts_np.training.replay_buffer import collect, training_reward
 
 PACKAGE = Path(__file__).parents[1]
-EPISODES = 4  # of the mini-batch that is compared
+EPISODES = 2  # of the mini-batch that is compared
 TOLERANCE = 1e-8  # of the largest entry of an array ...
 ROUNDING = 1e-11  # ... and of all arrays
 ADVICE = "--grad autograd trains with the reference implementation, --no-parity skips this check"

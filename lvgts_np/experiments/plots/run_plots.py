@@ -65,7 +65,7 @@ def draw(directory, like=None, only=None):
 def write_columns(path, table):
     """Write a table {name: (n,)} as a CSV file, nan as an empty cell."""
     rows = zip(*table.values(), strict=True)
-    write_table(path, tuple(table), [["" if x != x else x for x in row] for row in rows])
+    write_table(path, tuple(table), (["" if x != x else x for x in row] for row in rows))
 
 
 def draw_learning_curve(seeds, c, title):
