@@ -205,5 +205,5 @@ def untrained_attention(config, seed):
     if not len(trainer.task.cue):
         return None
     *_, parts = trainer.probe_in_parts(config.eval_episodes, "compass")
-    share = attention_share([part.w for part in parts], trainer.task.cue, trainer.task.pay)
-    return float(share[0])
+    phases = trainer.task.cue, trainer.task.pay
+    return float(sum(share * attention_share([x.w], *phases)[0] for share, x in parts))

@@ -74,6 +74,7 @@ def compass(trainer):
             if (shortcut, cut) == (c.shortcuts[0], True) and slopes is not None:
                 C = trainer.backend.response(*replayed, slopes)
                 found["learned f"][:, :, part] = C[actions]
+            del inferred, replayed  # before the next are made
     rows = [[] for _ in trainer.seeds]
     for estimator in ESTIMATORS:
         for i, C in zip(actions, found[estimator], strict=True):
