@@ -171,7 +171,8 @@ class Sparse:
         """Attention of every step."""
         S, T, B, _ = self.h.shape
         best = [(np.zeros((0, S, B), self.h.dtype), np.zeros((0, S, B), np.intp))]
-        for t, (_, at, w, _, _, tied) in enumerate(self.reads[1:], 1):
+        for t in range(1, T):
+            (_, at, w, _, _, tied), self.reads[t] = self.reads[t], None
             best.append((w[: self.k], at[: self.k]))  # behind them is the threshold, which has none
             if tied is not None:
                 best[t] = sparse(dense(w, at, T, t) + tied, T)
@@ -209,7 +210,7 @@ def sparse(w, T):
     """Non-zero weights (K, S, B) of w (S, B, t), K at most in an episode, and flat indices."""
     K = np.count_nonzero(w, axis=-1).max(initial=0)
     best = np.argsort(w, axis=-1).transpose(2, 0, 1)[w.shape[-1] - K :]
-    at = flat_indices(best, (w.shape[0], T, w.shape[1], None))
+    at = flat_indices(best, (w.shape[0], T, w.shape[1], None)).astype(np.int32)  # K may be T
     return np.take_along_axis(w.transpose(2, 0, 1), best, axis=0), at
 
 

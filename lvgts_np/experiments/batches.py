@@ -25,13 +25,12 @@ from lvgts_np.tasks.check import BOUNDS
 from lvgts_np.training import checkpoint, config_file, interrupts
 from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.files import (
-    MAX_TABLE,
     Log,
     arrays,
     as_csv,
     as_json,
     digest_of,
-    read_bytes,
+    digest_of_file,
     save_arrays,
     sync,
     write_json,
@@ -95,8 +94,8 @@ def train_together(config, seeds, directory, advance):
     for s, path in enumerate(paths):  # where a seed froze there may be no row
         save(path, checkpoint.state_of(trainer, s), logs[s])
     ended = list(trainer.frozen or range(len(seeds)))
-    ended_logs = [logs[s] for s in ended]
-    finish(checkpoint.select(trainer, ended), [paths[s] for s in ended], ended_logs, start)
+    trainer = checkpoint.select(trainer, ended)  # in place of the batch's, whose buffers go
+    finish(trainer, [paths[s] for s in ended], [logs[s] for s in ended], start)
 
 
 def begin(config, paths, seeds):
@@ -169,7 +168,7 @@ def finish(trainer, paths, logs, start):
         digests = {"summary.json": digest_of(as_json(result))}
         for name in TABLES:
             sync(path / name)
-            digests[name] = digest_of(read_bytes(path / name, MAX_TABLE))
+            digests[name] = digest_of_file(path / name)
         save(path, states[s], logs[s], **digests)
         (path / PREVIOUS).unlink(missing_ok=True)  # now, as nobody looks for it after a summary
         write_json(path / "summary.json", result, synced=True)
@@ -206,5 +205,5 @@ def untrained_attention(config, seed):
     if not len(trainer.task.cue):
         return None
     *_, parts = trainer.probe_in_parts(config.eval_episodes, "compass")
-    share = attention_share([part.w for part in parts], trainer.task.cue, trainer.task.pay)
-    return float(share[0])
+    phases = trainer.task.cue, trainer.task.pay
+    return float(sum(share * attention_share([x.w], *phases)[0] for share, x in parts))

@@ -53,23 +53,28 @@ def compass(trainer):
     noise = trainer.draw("compass", len(forced))
     units = c.reward_units
     returns = recall_return, lambda *played: predicted_return(task, units, *played)
-    true = differences(task, trainer.agent(), noise, actions, forced=forced, of=returns)
-    episodes, u = collect(task, ForcedAgent(trainer.agent(), task, forced), noise)
     recall = phase_cotangents(c.T, task.pay)[1:]
-    slopes = reward_slopes(task, noise, episodes.a) if task.differentiable else None
-    found = dict(zip(ESTIMATORS, true, strict=False))
-    found |= {name: np.full_like(true[0], np.nan) for name in ("learned f", *ROLLOUTS)}
+    shape = len(actions), len(trainer.seeds), len(forced), task.A
+    found = {name: np.full(shape, np.nan) for name in ESTIMATORS}
     for part in trainer.parts(len(forced)):
+        drawn = {name: x[:, part] for name, x in noise.items()}
+        played = task, trainer.agent(), drawn, actions
+        true = differences(*played, forced=forced[part], of=returns)
+        for name, C in zip(ESTIMATORS, true, strict=False):
+            found[name][:, :, part] = C
+        episodes, u = collect(task, ForcedAgent(trainer.agent(), task, forced[part]), drawn)
+        slopes = reward_slopes(task, drawn, episodes.a) if task.differentiable else None
         for name, (shortcut, cut) in ROLLOUTS.items():
             if shortcut not in c.shortcuts:  # f has no such form
                 continue
             rollout = c.rollout | {"shortcut": shortcut, "N": c.N if cut else c.T + 1}  # never
-            inferred = trainer.infer(episodes, u, part, shortcut)
+            inferred = trainer.infer(episodes, u, shortcut=shortcut)
             replayed = trainer.phi, trainer.theta, inferred, c.a_max, rollout
             found[name][:, :, part] = trainer.backend.credit(*replayed, recall)[0, actions]
             if (shortcut, cut) == (c.shortcuts[0], True) and slopes is not None:
-                C = trainer.backend.response(*replayed, slopes[:, :, part])
+                C = trainer.backend.response(*replayed, slopes)
                 found["learned f"][:, :, part] = C[actions]
+            del inferred, replayed  # before the next are made
     rows = [[] for _ in trainer.seeds]
     for estimator in ESTIMATORS:
         for i, C in zip(actions, found[estimator], strict=True):

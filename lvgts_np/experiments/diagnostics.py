@@ -43,9 +43,15 @@ def predicted_rewards(trainer, inferred):
 
 def credit_over_episodes(C):
     """Mean and root mean square over episodes and actions of C (B, A, T, T), (T, T). [Fig. 1]"""
+    mean, square = moments(C)
+    return mean, np.sqrt(square)
+
+
+def moments(C):
+    """Means over episodes and actions of C (B, A, T, T) and of its square."""
     C = C.reshape(-1, *C.shape[-2:])
     flat = per_seed(C.transpose(1, 2, 0), 0).reshape(C.shape[1:] + C.shape[:1])  # (T, T, B A)
-    return flat.mean(-1), np.sqrt(np.square(flat).mean(-1))
+    return flat.mean(-1), np.square(flat).mean(-1)
 
 
 @isolated()
@@ -53,27 +59,32 @@ def write_diagnostics(trainer, directories):
     """Write attention.csv, credit.csv, credit_episodes.csv and episode.csv of every seed."""
     T, B = trainer.config.T, trainer.config.eval_episodes
     episodes, noise, parts = trainer.probe_in_parts(B)
-    A, earlier = attention_map([part.w for part in parts]), np.tril_indices(T, -1)  # (t, i), i < t
-    mean, rms = np.empty((2, len(A), T, T), trainer.config.dtype)
-    few = np.empty((len(A), min(B, EPISODES_WRITTEN), trainer.task.A, T, T), mean.dtype)
-    size = max(1, ROWS // (T * B * trainer.task.A))
-    for j in range(0, T, size):
-        g = np.eye(T)[j : j + size]
-        C = np.concatenate([trainer.credit(part, g) for part in parts], axis=3)
-        C = C.transpose(2, 3, 4, 0, 1)  # (S, B, A, j, i)
-        few[..., j : j + size, :] = C[:, : few.shape[1]]
-        for s in range(len(A)):
-            mean[s, j : j + size], rms[s, j : j + size] = credit_over_episodes(C[s])
-    r_hat = predicted_rewards(trainer, parts[0])
+    S, A, dtype, written = len(directories), trainer.task.A, trainer.config.dtype, 0
+    attention, (mean, square) = np.zeros((S, T, T)), np.zeros((2, S, T, T), dtype)
+    few = np.empty((S, min(B, EPISODES_WRITTEN), A, T, T), dtype)
+    for share, inferred in parts:
+        if written == 0:
+            r_hat = predicted_rewards(trainer, inferred)
+        attention += share * attention_map([inferred.w])
+        size, new = max(1, ROWS // (T * inferred.h_0.shape[1] * A)), few[:, written:]
+        for j in range(0, T, size):
+            C = trainer.credit(inferred, np.eye(T)[j : j + size]).transpose(2, 3, 4, 0, 1)
+            new[..., j : j + size, :][:, : C.shape[1]] = C[:, : new.shape[1]]  # (S, B, A, j, i)
+            for s in range(S):
+                for total, x in zip((mean, square), moments(C[s]), strict=True):
+                    total[s, j : j + size] += share * x
+        written += inferred.h_0.shape[1]
+        del inferred, C  # before the next one is made
+    rms, earlier = np.sqrt(square), np.tril_indices(T, -1)  # (t, i), i < t
     for s, path in enumerate(directories):
-        rows = ((*at, A[s][at]) for at in zip(*earlier, strict=True))
+        rows = ((*at, attention[s][at]) for at in zip(*earlier, strict=True))
         write_table(path / "attention.csv", ("t", "i", "weight"), rows)
         rows = ((*at, mean[s][at], rms[s][at]) for at in np.ndindex(T, T))
         write_table(path / "credit.csv", ("j", "i", "mean", "rms"), rows)
         header, C = ("episode", "action", "j", "i", "credit"), few[s]
-        if trainer.task.A == 1:
+        if A == 1:
             header, C = ("episode", "j", "i", "credit"), C[:, 0]
-        rows = [(*at, C[at]) for at in zip(*C.nonzero(), strict=True)]  # most are 0
+        rows = ((*j, i, C[j][i]) for j in np.ndindex(C.shape[:-1]) for i in C[j].nonzero()[0])
         write_table(path / "credit_episodes.csv", header, rows)
         write_table(path / "episode.csv", *first_episode(trainer.task, episodes, noise, r_hat, s))
 

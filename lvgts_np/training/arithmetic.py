@@ -1,4 +1,7 @@
-"""Arithmetic of training, which no setting of the caller reaches: BLAS threads, NumPy's errors."""
+"""Arithmetic of training, which no setting of the caller reaches: BLAS threads, NumPy's errors.
+
+And the memory that it leaves.
+"""
 
 import contextlib
 import ctypes
@@ -37,6 +40,12 @@ def isolated():
             before = users.pop()
             if before and not users:
                 set_threads(before)
+
+
+def release():
+    """Give memory that is free back to the system where the C library, glibc's, keeps it."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def set_threads(n):

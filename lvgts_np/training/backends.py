@@ -10,12 +10,13 @@ from lvgts_np.paper.imagine import infer
 from lvgts_np.paper.model import init_model, init_policy
 from lvgts_np.tasks import EpisodeError
 from lvgts_np.training.agent import BACKENDS, Agent
-from lvgts_np.training.arithmetic import isolated
+from lvgts_np.training.arithmetic import isolated, release
 from lvgts_np.training.config import ParityError
 from lvgts_np.training.replay_buffer import collect, training_reward
 
 PACKAGE = Path(__file__).parents[1]
-EPISODES = 4  # of the mini-batch that is compared
+EPISODES = 4  # of the mini-batch that is compared, at most
+STEPS = 1000  # in all, or one: the reference keeps the memory of every step
 TOLERANCE = 1e-8  # of the largest entry of an array ...
 ROUNDING = 1e-11  # ... and of all arrays
 ADVICE = "--grad autograd trains with the reference implementation, --no-parity skips this check"
@@ -33,6 +34,7 @@ def check_parity(config, task):
     try:
         for name, args in problem(config, task):
             compare(name, *(flat(called(backend, name, args)) for backend in BACKENDS.values()))
+        release()  # what the tapes took
     except (ParityError, EpisodeError):
         raise
     except Exception as error:  # of any kind: one implementation fails where the other runs
@@ -41,19 +43,19 @@ def check_parity(config, task):
 
 def problem(config, task):
     """Names of the backends' functions and their arguments: random parameters, real episodes."""
-    c, rng = config, np.random.default_rng(0)
+    c, rng, B = config, np.random.default_rng(0), max(1, min(EPISODES, STEPS // config.T))
     sizes = task.O, task.A, c.H, c.hidden
     f = {"shortcut": c.rollout["shortcut"], "transition": c.transition}
     phi = randomised(init_model(rng, *sizes, c.combine, **f, reward_loss=c.reward_loss), rng)
     theta = randomised(init_policy(rng, c.H, task.A, c.hidden), rng)
-    noise = {name: x[None] for name, x in task.draw(rng, EPISODES).items()}
-    eta = rng.standard_normal((c.T, 1, EPISODES, task.A))
+    noise = {name: x[None] for name, x in task.draw(rng, B).items()}
+    eta = rng.standard_normal((c.T, 1, B, task.A))
     agent = Agent(phi, theta, c.k, c.topk_rule, c.a_max)
     episodes, u = collect(task, agent, noise, eta)
     batch = episodes.o, episodes.a, training_reward(episodes, c.distractor_scale)
     inferring = phi, theta, *batch[:2], u, c.encoder, *f.values()
     replayed = phi, theta, infer(*inferring), c.a_max, c.rollout
-    yield "Encoder", (phi, c.k, c.topk_rule, EPISODES, *batch[:2])
+    yield "Encoder", (phi, c.k, c.topk_rule, B, *batch[:2])
     yield "infer", inferring
     yield "model_loss_and_grad", (phi, batch, c.encoder, c.alphas, None, c.forms)
     yield "return_and_grad", (*replayed, None, c.gamma)

@@ -102,9 +102,14 @@ def sync(path):
 def as_csv(rows):
     """Rows as CSV in bytes; floats get the shortest text that reads back as the same float."""
     file = io.StringIO()
+    write_rows(file, rows)
+    return file.getvalue().encode()
+
+
+def write_rows(file, rows):
+    """Rows as CSV into a text file, one at a time."""
     plain = ([x.item() if hasattr(x, "item") else x for x in row] for row in rows)
     csv.writer(file, lineterminator="\n").writerows(plain)
-    return file.getvalue().encode()
 
 
 class Log:
@@ -126,8 +131,8 @@ class Log:
 
 def write_table(path, header, rows):
     """Write a whole CSV file, or nothing."""
-    with replacing(path) as passing:
-        passing.write_bytes(as_csv(itertools.chain((header,), rows)))
+    with replacing(path) as passing, passing.open("w", encoding="utf-8", newline="") as file:
+        write_rows(file, itertools.chain((header,), rows))
 
 
 def read_table(path):
@@ -215,9 +220,16 @@ def digest_of(content):
     return hashlib.sha256(content).hexdigest()
 
 
+def digest_of_file(path):
+    """The same of a file's content, which is read a piece at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def arrays(text):
     """Columns of a CSV text, see `read_table`; ValueError where a row has other cells."""
-    rows = csv.reader(io.StringIO(text))
+    # Not StringIO, which takes four bytes a character.
+    rows = csv.reader(io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="\n"))
     header = next(rows, [])
     columns = [[] if name in WORDS else array("d") for name in header]  # one row at a time is text
     for row in rows:
@@ -225,5 +237,5 @@ def arrays(text):
             raise ValueError(f"a row has not {len(header)} cells")
         for column, cell in zip(columns, row, strict=True):
             column.append(cell if isinstance(column, list) else float(cell or "nan"))
-    found = {name: np.array(column) for name, column in zip(header, columns, strict=True)}
+    found = {name: np.asarray(column) for name, column in zip(header, columns, strict=True)}
     return found if columns and len(columns[0]) else {}

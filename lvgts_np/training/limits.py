@@ -21,8 +21,8 @@ except ImportError:  # on Windows
 
 LIBRARIES = 120e6  # bytes of a process that has only imported
 EPISODES_WRITTEN = 8  # episodes whose credit matrices are written
-ROOM = 2**15  # steps, of all episodes together, that an evaluation replays at a time
-ROWS = 2**21  # entries of credit, by reward and action, that are in memory at a time
+ROOM = 2**14  # steps, of all episodes together, that an evaluation replays at a time
+ROWS = 2**19  # entries of credit, by reward and action, that are in memory at a time
 
 
 def numbers(c):

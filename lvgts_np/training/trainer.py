@@ -131,9 +131,14 @@ class Trainer:
 
     @isolated()
     def probe_in_parts(self, B, stream="evaluation"):
-        """As `probe`, but a list of Inferred, each of as many episodes as there is ROOM for."""
+        """As `probe`, but Inferred of as many episodes as there is ROOM for, one after another.
+
+        Each comes with its share of the episodes. Where scores tie its attention has many weights.
+        """
         episodes, noise, u = self.play(B, stream)
-        return episodes, noise, [self.infer(episodes, u, part) for part in self.parts(B)]
+        shares = (len(range(B)[part]) / B for part in self.parts(B))
+        inferred = (self.infer(episodes, u, part) for part in self.parts(B))
+        return episodes, noise, zip(shares, inferred, strict=True)
 
     def parts(self, B):
         """Slices of B episodes, of at most ROOM steps together."""
@@ -247,13 +252,18 @@ class Trainer:
         if not len(task.cue):
             return row
         cotangents = phase_cotangents(c.T, task.pay)
-        C = np.concatenate([self.credit(part, cotangents) for part in parts], axis=3)
+        attention, C = 0.0, []
+        for share, inferred in parts:
+            attention += share * attention_share([inferred.w], task.cue, task.pay)
+            C.append(self.credit(inferred, cotangents))
+            del inferred  # before the next one is made
+        C = np.concatenate(C, axis=3)
         early, recall = credit_rms(C, task.cue)
         few, actions = {name: x[:, :TRUE_EPISODES] for name, x in noise.items()}, task.credited
         (true,) = differences(task, self.agent(), few, actions)
         modelled = C[1, list(actions), :, :TRUE_EPISODES]
         return row | {
-            "attention_remember": attention_share([part.w for part in parts], task.cue, task.pay),
+            "attention_remember": attention,
             "credit_early": early,
             "credit_recall": recall,
             **credit_beside(true, modelled, credit_names(task)),

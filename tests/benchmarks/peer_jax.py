@@ -3,8 +3,8 @@
 Independent of `lvgts_np`: nothing is imported from it. Measured on one core:
 `lax.map` over seeds is twice as fast as `vmap` at S = 20 and three times at S = 1, where there is
 nothing to map: XLA's batched matmuls on a CPU are slow, and a seed at a time stays in the cache.
-Time is unrolled: each step knows how much it remembers. The k+1 largest scores are kept by a
-network of min and max, which XLA fuses.
+So is a scan over time, a third faster than time unrolled, and compiled in half the time. The scores
+of the memory are taken without a gradient, and only the k+1 latents that matter enter it.
 """
 
 from functools import partial
@@ -141,23 +141,39 @@ def flatten_time(x):
 
 
 def encode(phi, o, a, N, k):
-    """Lists of h_t (B, H), q_t (B, H) and w_t (t, B) of one seed, o (T, B, O)."""
-    H = phi["b.W"].shape[-1]
+    """h and q (T, B, H) of one seed, and weights and places (T, k+1, B) of its reads."""
+    (T, B, _), H = o.shape, phi["b.W"].shape[-1]
     oa = jnp.concatenate((o, jnp.concatenate((jnp.zeros_like(a[:1]), a[:-1]))), axis=-1)
-    W = phi["b.W"] * H**-0.5
-    zeros = jnp.zeros((o.shape[1], H), o.dtype)
-    h, q, w, h_m, h_tm1 = [], [], [None], zeros, zeros
-    for t in range(len(o)):
-        if t % N == 0:
-            h_tm1 = jax.lax.stop_gradient(h_tm1)
-        q.append(mlp(phi, "b.q", jnp.concatenate((oa[t], h_tm1), axis=-1)))
-        if t > 0:
-            memory = jnp.stack(h)
-            w.append(topk_weights(jnp.sum(memory * (q[t] @ W), axis=-1), k))
-            h_m = jnp.sum(w[t][..., None] * memory, axis=0)
-        h_tm1 = latent(phi, q[t], h_m)
-        h.append(h_tm1)
-    return h, q, w
+    W, steps, zeros = phi["b.W"] * H**-0.5, jnp.arange(T), jnp.zeros((T + 1, B, H), o.dtype)
+
+    def step(carry, x):
+        (h_tm1, memory), (t, oa_t) = carry, x
+        h_tm1 = jnp.where(t % N == 0, jax.lax.stop_gradient(h_tm1), h_tm1)
+        q = mlp(phi, "b.q", jnp.concatenate((oa_t, h_tm1), axis=-1))
+        h_m, *read = remember(q @ W, memory, t, k)
+        h = latent(phi, q, h_m)
+        return (h, memory.at[t].set(h)), (h, q, read)
+
+    return jax.lax.scan(step, (zeros[0], zeros[1:]), (steps, oa))[1]
+
+
+def remember(key_query, memory, t, k):
+    """h_m (B, H) of the first t of a memory (T, B, H), weights and places (k+1, B)."""
+    places, rank = jnp.arange(len(memory)), jnp.arange(min(k + 1, len(memory)))[:, None]
+    s = jnp.einsum("tbh,bh->bt", *jax.lax.stop_gradient((memory, key_query)))
+    best = jax.lax.top_k(jnp.where(places < t, s, -jnp.inf), len(rank))[1].T  # highest first
+    h_i = pick(memory, best)
+    s = jnp.sum(h_i * key_query, axis=-1)
+    excess = s - s[jnp.clip(t - 1, 0, k)] + jnp.where(t <= k, MARGIN, 0.0)
+    excess += (t > k) & (jax.lax.stop_gradient(excess[:1]) <= 0.0)  # the k+1 largest tie
+    excess = jnp.where(rank < jnp.minimum(t, k), excess, 0.0)
+    w = excess / jnp.where(t == 0, 1.0, jnp.sum(excess, axis=0))
+    return jnp.sum(w[..., None] * h_i, axis=0), w, best
+
+
+def pick(memory, best):
+    """Latents (K, B, H) at the places best (K, B)."""
+    return memory[best, jnp.arange(best.shape[1])]
 
 
 def latent(phi, q, h_m):
@@ -165,35 +181,9 @@ def latent(phi, q, h_m):
     return jnp.tanh(q + mlp(phi, "b.c", jnp.concatenate((q, h_m), axis=-1)))
 
 
-def topk_weights(s, k):
-    """Weights (M, B) from scores (M, B): relu(s - s_(k+1)), to sum 1."""
-    value = jax.lax.stop_gradient(s)
-    if len(s) <= k:
-        excess = s - pick(s, value == jnp.min(value, axis=0)) + MARGIN
-    else:
-        threshold = largest(value, k + 1)
-        tied = (value == jnp.max(value, axis=0)) & (value <= threshold)
-        excess = jax.nn.relu(s - pick(s, value == threshold)) + tied
-    return excess / jnp.sum(excess, axis=0)
-
-
-def pick(s, where):
-    """The entry of s (M, B) where `where`; the mean of equals."""
-    return jnp.sum(s * where, axis=0) / jnp.sum(where, axis=0)
-
-
-def largest(s, n):
-    """The n-th largest of M scores (M, B), as (B,)."""
-    best = [jnp.full_like(s[0], -jnp.inf)] * n
-    for row in s:
-        for j in range(n):
-            best[j], row = jnp.maximum(best[j], row), jnp.minimum(best[j], row)
-    return best[-1]
-
-
 def model_losses(phi, o, a, r, N, k):
     h, q, _ = encode(phi, o, a, N, k)
-    h, q = jnp.stack(h), jax.lax.stop_gradient(jnp.stack(q[1:]))
+    q = jax.lax.stop_gradient(q[1:])
     loss_reward = half_square(reward(phi, h, a) - flatten_time(r))
     loss_decoder = half_square(mlp(phi, "d", flatten_time(h)) - flatten_time(o))
     x = jnp.concatenate((jax.lax.stop_gradient(h[:-1]), a[:-1]), axis=-1)
@@ -213,31 +203,37 @@ def half_square(error):
 
 
 def infer(phi, theta, o, a, u, N, k):
-    """h_0, w, ξ and η under which the replay is what happened."""
-    h, q, w = encode(phi, o, a, N, k)
-    h, q = jnp.stack(h), jnp.stack(q[1:])
+    """h_0, the reads, ξ and η under which the replay is what happened."""
+    h, q, (w, best) = encode(phi, o, a, N, k)
     x = jnp.concatenate((h[:-1], a[:-1]), axis=-1)
     mean, log_std = jnp.split(mlp(theta, "pi", h), 2, axis=-1)
     eta = (u - mean) / jnp.exp(jnp.clip(log_std, *LOG_STD))
     q_hat, mae = jnp.split(mlp(phi, "f", x), 2, axis=-1)
-    return h[0], w, (q - q_hat) / jnp.maximum(mae, MIN_NOISE_SCALE), eta
+    xi = (q[1:] - q_hat) / jnp.maximum(mae, MIN_NOISE_SCALE)
+    return h[0], (w[1:], best[1:]), xi, eta
 
 
 def imagined_return(theta, phi, inferred, a_max, N):
     """G of one seed. Latents enter the memory before their detach."""
-    h_0, w, xi, eta = inferred
-    carry, h_hat, carries, a_hat = h_0, [h_0], [], []
-    for t in range(len(eta)):
+    h_0, (w, best), xi, eta = inferred
+
+    def act(carry, eta_t):
         mean, log_std = jnp.split(mlp(theta, "pi", carry), 2, axis=-1)
-        u = mean + jnp.exp(jnp.clip(log_std, *LOG_STD)) * eta[t]
-        a_hat.append(a_max * jnp.tanh(u / a_max))
-        carries.append(carry)
-        if t + 1 == len(eta):
-            break
-        h_m = jnp.sum(w[t + 1][..., None] * jnp.stack(h_hat), axis=0)
-        x = jnp.concatenate((carry, a_hat[t]), axis=-1)
-        q, mae = jnp.split(mlp(phi, "f", x), 2, axis=-1)
-        q += jnp.maximum(mae, MIN_NOISE_SCALE) * xi[t]
-        h_hat.append(latent(phi, q, h_m))
-        carry = jax.lax.stop_gradient(h_hat[-1]) if (t + 1) % N == 0 else h_hat[-1]
-    return jnp.sum(reward(phi, jnp.stack(carries), jnp.stack(a_hat))) / h_0.shape[0]
+        u = mean + jnp.exp(jnp.clip(log_std, *LOG_STD)) * eta_t
+        return a_max * jnp.tanh(u / a_max)
+
+    def step(state, x):
+        (carry, memory), (t, eta_t, xi_t, w, best) = state, x
+        a_hat = act(carry, eta_t)
+        h_m = jnp.sum(w[..., None] * pick(memory, best), axis=0)
+        q, mae = jnp.split(mlp(phi, "f", jnp.concatenate((carry, a_hat), axis=-1)), 2, axis=-1)
+        h = latent(phi, q + jnp.maximum(mae, MIN_NOISE_SCALE) * xi_t, h_m)
+        after = jnp.where((t + 1) % N == 0, jax.lax.stop_gradient(h), h)
+        return (after, memory.at[t + 1].set(h)), (carry, a_hat)
+
+    start = h_0, jnp.zeros((len(eta), *h_0.shape), h_0.dtype).at[0].set(h_0)
+    xs = jnp.arange(len(xi)), eta[:-1], xi, w, best
+    (last, _), (carries, a_hat) = jax.lax.scan(step, start, xs)
+    carries = jnp.concatenate((carries, last[None]))
+    a_hat = jnp.concatenate((a_hat, act(last, eta[-1])[None]))
+    return jnp.sum(reward(phi, carries, a_hat)) / h_0.shape[0]

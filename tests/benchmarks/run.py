@@ -12,6 +12,7 @@ NumPy alone from the instructions that JAX uses.
 
 import argparse
 import contextlib
+import functools
 import importlib
 import os
 import statistics
@@ -147,11 +148,16 @@ def row(turns, name, S, first):
     return columns.format(rate, ratio, *parts, first)
 
 
-def model_step(S, T, H, batch=BATCH, dtype="float32", k=3):
-    """The adjoint's model gradient at these sizes, as a function of nothing."""
+def problem(S, T, H, batch=BATCH, dtype="float32", k=3, engine="adjoint"):
+    """A learner of these sizes, and a mini-batch."""
     c = settings(H=H, T=T, k=k)
-    learner = numpy_learner.Learner(*parameters(S, c), c, dtype)
-    data = [x.astype(dtype) for x in episodes(S, batch, T)[:3]]
+    learner = make_learner(engine, dtype, *parameters(S, c), c)
+    return learner, [x.astype(dtype) for x in episodes(S, batch, T)[:3]]
+
+
+def model_step(**sizes):
+    """An engine's model gradient at these sizes, as a function of nothing."""
+    learner, data = problem(**sizes)
     return lambda: learner.model_gradient(data)
 
 
@@ -166,21 +172,90 @@ def best(work, seconds=0.5):
     return min(times)
 
 
-def recorded_matmuls(work):
-    """The (x, y, out) of each matmul that `work` does, their memory as it lay."""
-    calls, real = [], np.matmul
+class Recorded(np.ndarray):
+    """Array that notes in `calls` what NumPy does with it: function, arguments, and the result."""
 
-    def matmul(x, y, out=None):
-        result = real(x, y, out=out)
-        calls.append((x, y, result))
-        return result
+    calls = []
 
-    np.matmul = matmul
-    try:
-        work()
-    finally:
-        np.matmul = real
+    def __array_ufunc__(self, ufunc, method, *args, **named):
+        return self.note(getattr(ufunc, method), args, named)
+
+    def __array_function__(self, function, types, args, named):
+        return self.note(function, args, named)
+
+    def __setitem__(self, where, x):
+        part = plain(self)[where]
+        if not (isinstance(x, Recorded) and x.ctypes.data == part.ctypes.data):  # the end of +=
+            self.note(np.copyto, (part, x), {})
+
+    def note(self, function, args, named):
+        args, named = plain(args), plain(named)
+        result = function(*args, **named)
+        if isinstance(getattr(function, "__self__", None), np.ufunc) and np.ndim(result):
+            named["out"] = result  # alone it needs no new memory
+        self.calls.append((function, args, named, result))
+        return result.view(Recorded) if isinstance(result, np.ndarray) else result
+
+
+def plain(x):
+    """x, or all that is in it, without Recorded."""
+    if isinstance(x, (tuple, list)):
+        return type(x)(map(plain, x))
+    if isinstance(x, dict):
+        return {name: plain(y) for name, y in x.items()}
+    return x.view(np.ndarray) if isinstance(x, Recorded) else x
+
+
+def recorded(learner, data):
+    """NumPy's calls in one model step, as (function, arguments, named ones, result)."""
+    learner.model_gradient(data)  # makes the buffers
+    for arrays in (learner.buffers.arrays, learner.phi):
+        arrays.update({name: x.view(Recorded) for name, x in arrays.items()})
+    Recorded.calls = calls = []
+    learner.model_gradient(data)
     return calls
+
+
+def arrays_of(call):
+    """The arrays that a call reads or writes."""
+    _, args, named, result = call
+    found = {id(x): x for x in (*leaves(args), *leaves(named.get("out")), *leaves(result))}
+    return list(found.values())
+
+
+def leaves(x):
+    if isinstance(x, (tuple, list)):
+        return [y for part in x for y in leaves(part)]
+    return [x] if isinstance(x, np.ndarray) else []
+
+
+def again(calls):
+    """Function of nothing that makes these calls and does nothing else."""
+
+    def run():
+        for function, args, named, _ in calls:
+            function(*args, **named)
+
+    return run
+
+
+def floors(S, dtype):
+    """Print a model step beside its own NumPy calls alone: in their order, and each in cache."""
+    sizes = {"S": S, "T": 15, "H": 16, "dtype": dtype}
+    total, calls = best(model_step(**sizes)), recorded(*problem(**sizes))
+    moved = sum(x.nbytes for call in calls for x in arrays_of(call))
+    alone, alike = best(again(calls)), {}
+    for call in calls:
+        shapes = tuple((x.shape, x.strides) for x in arrays_of(call))
+        alike.setdefault((call[0].__name__, str(call[0]), shapes), []).append(call)
+    hot = 0.0
+    for group in alike.values():
+        for x in arrays_of(group[0]):
+            x[...] = 1  # what comes of ones is no denormal number, which would be slow
+        hot += best(again(group[:1] * len(group)), 0.05)
+    ms = [1e3 * x for x in (total, alone, hot)]
+    columns = "{:4}  {:9}{:8.2f}{:12.2f}{:11.2f}{:9.2f}x{:8}{:9.1f}"
+    print(columns.format(S, dtype, *ms, total / hot, len(calls), moved / 1e6))
 
 
 def share_of_reads(work, calls=20):
@@ -209,9 +284,9 @@ def share_of_reads(work, calls=20):
 
 def matmul_share(S, dtype):
     """Print what of the adjoint's model step is matmul, and its rate beside the machine's."""
-    step = model_step(S, T=15, H=16, dtype=dtype)
-    step()
-    calls = recorded_matmuls(step)
+    sizes = {"S": S, "T": 15, "H": 16, "dtype": dtype}
+    step, calls = model_step(**sizes), recorded(*problem(**sizes))
+    calls = [(*args, out) for f, args, _, out in calls if f == np.matmul.__call__]
     flops = sum(2.0 * out.size * x.shape[-1] for x, _, out in calls)
 
     def matmuls():
@@ -227,23 +302,51 @@ def matmul_share(S, dtype):
     print(columns.format(S, dtype, 1e3 * total, *shares, *rates, rates[0] / rates[1]))
 
 
+@functools.cache
+def beside_jax(**sizes):
+    """Median ms of the adjoint's model step with Adam, and JAX's as a multiple of it, as text.
+
+    In turn, and each three times in a row, as a step finds the caches as the one before left them.
+    """
+    works, turns, end = [], [], None
+    for engine in ("adjoint", "peer_jax"):
+        with contextlib.suppress(ImportError):
+            works.append(problem(**sizes, engine=engine))
+            fit(*works[-1])  # which compiles
+    end = time.perf_counter() + 2.0
+    while len(turns) < 5 or time.perf_counter() < end:
+        turns.append([min(fit(*work) for _ in range(3)) for work in works])
+    ms = 1e3 * statistics.median(turn[0] for turn in turns)
+    ratio = statistics.median(turn[-1] / turn[0] for turn in turns)
+    return ms, f"{ratio:.2f}x" if works[1:] else "not installed"
+
+
+def fit(learner, data):
+    """Seconds of a model step."""
+    begin = time.perf_counter()
+    learner.fit(data)
+    learner.wait()
+    return time.perf_counter() - begin
+
+
 def growth():
-    """Print how the cost of the adjoint's model step grows."""
-    print("\nThe adjoint's model step, float32, against T at S = 1, B = 32, H = 16")
+    """Print how the cost of a model step grows, the adjoint's and JAX's."""
+    print("\nThe adjoint's model step with Adam, float32, against T at S = 1, B = 32, H = 16")
     T = np.array([15, 30, 60, 120, 240, 480, 1006])
-    ms = np.array([1e3 * best(model_step(1, int(t), 16, 32)) for t in T])
-    terms = np.stack((T, T**2), axis=1) / ms[:, None]  # least squares of relative errors
+    ms, jax = zip(*(beside_jax(S=1, T=int(t), H=16, batch=32) for t in T), strict=True)
+    terms = np.stack((T, T**2), axis=1) / np.array(ms)[:, None]  # least squares, relative errors
     _, square = np.linalg.lstsq(terms, np.ones(len(T)))[0]
-    print("   T      ms   us a step   share of the T^2 of scoring (fit of aT + bT^2)")
-    for t, m in zip(T, ms, strict=True):
-        print(f"{t:4}{m:8.2f}{1e3 * m / t:12.1f}{max(0.0, square) * t**2 / m:9.0%}")
+    print("   T      ms   us a step   share of T^2 (fit of aT + bT^2)    JAX takes")
+    for t, m, ratio in zip(T, ms, jax, strict=True):
+        share = max(0.0, square) * t**2 / m
+        print(f"{t:4}{m:8.2f}{1e3 * m / t:12.1f}{share:9.0%}{ratio:>37}")
     base = {"S": 20, "T": 15, "H": 16, "batch": BATCH, "k": 3}
     varied = ("S", (1, 5, 20)), ("batch", (32, 128, 512)), ("H", (8, 16, 32, 64)), ("k", (1, 3, 9))
     for name, values in varied:
-        ms = [1e3 * best(model_step(**base | {name: value})) for value in values]
+        found = [beside_jax(**base | {name: value}) for value in values]
         fixed = ", ".join(f"{key} = {x}" for key, x in base.items() if key != name)
-        rows = ", ".join(f"{value}: {m:.1f} ms" for value, m in zip(values, ms, strict=True))
-        print(f"against {name} at {fixed}: {rows}")
+        rows = (f"{x}: {m:.1f} ms {jax}" for x, (m, jax) in zip(values, found, strict=True))
+        print(f"against {name} at {fixed}: {', '.join(rows)}")
 
 
 def peak():
@@ -302,6 +405,11 @@ def main():
         for S in (1, 20):
             for dtype in ("float32", "float64"):
                 matmul_share(S, dtype)
+        print("\nIts NumPy calls alone, in their order, and each in a row with itself, in cache")
+        head = "ms", "alone", "in cache", "step is", "calls", "MB"
+        print("   S  dtype  {:>10}{:>12}{:>11}{:>10}{:>8}{:>9}".format(*head))
+        for S in (1, 20):
+            floors(S, "float32")
     if args.only in (None, "growth"):
         growth()
     if args.only in (None, "memory"):

@@ -7,6 +7,7 @@ import itertools
 
 import matplotlib
 import numpy as np
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, SymLogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -65,7 +66,7 @@ def draw(directory, like=None, only=None):
 def write_columns(path, table):
     """Write a table {name: (n,)} as a CSV file, nan as an empty cell."""
     rows = zip(*table.values(), strict=True)
-    write_table(path, tuple(table), [["" if x != x else x for x in row] for row in rows])
+    write_table(path, tuple(table), (["" if x != x else x for x in row] for row in rows))
 
 
 def draw_learning_curve(seeds, c, title):
@@ -224,9 +225,12 @@ def draw_matrix(ax, values, zero, c, task, norm, cmap):
     for cut in cuts:
         ax.axvline(cut, **dashed)
         ax.axhline(cut, **dashed)
-    for j, row in enumerate(zero & past):
-        for first, end in style.stretches(row):  # a patch a stretch: a long episode has many zeros
-            ax.add_patch(Rectangle((first - 0.5, j - 0.5), end - first, 1, **style.ZERO))
+    boxes = [  # one a stretch, as a long episode has many zeros, and one artist for them all
+        [(x - 0.5, y - 0.5) for x, y in ((i, j), (i_end, j), (i_end, j + 1), (i, j + 1))]
+        for j, row in enumerate(zero & past)
+        for i, i_end in style.stretches(row)
+    ]
+    ax.add_collection(PolyCollection(boxes, zorder=1, **style.ZERO), autolim=False)
     cue, pay = (style.stretches(np.isin(range(task.T), list(x))) for x in (task.cue, task.pay))
     for (i, i_end), (j, j_end) in itertools.product(cue, pay):
         ax.add_patch(Rectangle((i - 0.5, j - 0.5), i_end - i, j_end - j, **style.FRAME))
