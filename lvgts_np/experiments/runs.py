@@ -15,7 +15,7 @@ from lvgts_np.experiments.run_directory import clear, condition_directory, locke
 from lvgts_np.tasks import reference
 from lvgts_np.training import interrupts, limits
 from lvgts_np.training.agent import checked_task, make_task
-from lvgts_np.training.arithmetic import isolated, release
+from lvgts_np.training.arithmetic import isolated
 from lvgts_np.training.backends import check_parity
 from lvgts_np.training.config import Config, ConfigError, expanded, preset, whole
 from lvgts_np.training.streams import note
@@ -82,7 +82,6 @@ def train(
         results = train_all(calls, jobs, executor, bar)
     for (_, _, d), new in zip(calls, results, strict=True):
         summaries[d] |= new
-    release()
     for d in conditions if pictures else ():
         draw(d, seeds)
     return [[summaries[d][seed] for seed in seeds] for d in conditions]

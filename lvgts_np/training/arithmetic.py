@@ -6,6 +6,7 @@ And the memory that it leaves.
 import contextlib
 import ctypes
 import functools
+import gc
 import os
 import threading
 
@@ -43,7 +44,8 @@ def isolated():
 
 
 def release():
-    """Give memory that is free back to the system where the C library, glibc's, keeps it."""
+    """Give free memory back to the system, where Python and the C library, glibc's, keep it."""
+    gc.collect()
     with contextlib.suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 

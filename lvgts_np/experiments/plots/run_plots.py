@@ -21,6 +21,7 @@ from lvgts_np.experiments.plots.credit_flow import flow_table, plot_credit_flow
 from lvgts_np.experiments.plots.style import BLUE, BOUNDS, ORANGE, RED, fields, matrix, task_of
 from lvgts_np.experiments.run_data import learning_curves, mean_over_seeds, read_seed, same_settings
 from lvgts_np.tasks.protocol import phase_names
+from lvgts_np.training.arithmetic import release
 from lvgts_np.training.config import expanded
 from lvgts_np.training.files import write_table
 
@@ -40,6 +41,7 @@ def draw(directory, like=None, only=None):
     `like`, or of most, are left out of all, as are those not in `only`. ValueError where there is
     nothing to draw, or a file is damaged.
     """
+    release()  # what training took
     directory = expanded(directory)
     paths = [path.parent for path in directory.glob("seed_*/config.json")]
     named = {int(path.name[5:]): path for path in paths if path.name[5:].isdecimal()}
@@ -51,6 +53,7 @@ def draw(directory, like=None, only=None):
             f"{directory}: nothing to draw, no seed_<s> with a config.json and a log.csv"
         )
     for stem, (source, draw_seeds, what) in PICTURES.items():
+        release()  # what the tables' text took, or the picture before
         having = [seed for seed in seeds if source in seed.tables]
         if having:
             c = having[0].config
