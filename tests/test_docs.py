@@ -15,6 +15,7 @@ from pages import PAGES, ROOT, examples, in_code, rows_of, table
 from lvgts_np import cli
 from lvgts_np.experiments import compass
 from lvgts_np.experiments.studies import statistics
+from lvgts_np.experiments.studies.summary import without_credit
 from lvgts_np.tasks import bounds, check
 from lvgts_np.training.config import ALGOS, LAG_SWEEP, TASKS, Config, ConfigError, parse, preset
 from lvgts_np.training.files import read_table
@@ -215,6 +216,67 @@ def test_the_lag_sweep_is_that_of_the_files_beside_it():
         assert float(row["mean"]) == pytest.approx(np.mean([float(r["final_return"]) for r in own]))
         assert {r["seed"] for r in own} == set("01234")
     assert table("docs/results.md", "lag") == expected
+
+
+def recorded(task, algo):
+    """Rows of seeds 0 to 4 of LVGTS or LM-SVG, from the file that has this task or lag."""
+    rows = [row | {"task": f"lag_{row['lag']}"} for row in rows_of("horizon_runs.csv")]
+    rows += rows_of("finals.csv") + [row for row in rows_of("tasks.csv") if not row["arguments"]]
+    return [x for x in rows if (x["task"], x["algo"]) == (task, algo) and int(x["seed"]) < 5]
+
+
+def runs_beside_ppo():
+    """Rows of ppo.csv, and (task, budget) of all that PPO was run on."""
+    rows = rows_of("ppo.csv")
+    return rows, dict.fromkeys((x["task"], x["budget"]) for x in rows if x["algo"] == "ppo")
+
+
+def test_the_runs_beside_ppo_are_those_of_the_files():
+    rows, studies = runs_beside_ppo()
+    expected, met = [], set()
+    for task, budget in studies:
+        own = [x for x in rows if (x["algo"], x["task"], x["budget"]) == ("ppo", task, budget)]
+        last = [x for x in own if x["episodes"] == budget]
+        assert [x["seed"] for x in last] == list(dict.fromkeys(x["seed"] for x in own))
+        bounds = {name: float(recorded(task, "lvgts")[0][name]) for name in check.BOUNDS}
+        bar = (bounds["max_return"] + bounds[without_credit(bounds)]) / 2
+        found = [[[float(x[name]) for x in last] for name in ("return_recall", "cpu_seconds")]]
+        for algo in ALGOS * (task not in met):  # whose budget is the first
+            (cost,) = [x for x in rows if (x["algo"], x["task"]) == (algo, task)]
+            cost = float(cost["cpu_seconds"]) / int(cost["episodes"]) * int(budget)
+            found.append([[float(x["final_return"]) for x in recorded(task, algo)], cost])
+        cells = [f"`{task}`", f"{int(budget):,}"]
+        for G, seconds in found:
+            solved = f"{sum(x > bar for x in G)} of {len(G)}"
+            cells += [f"{np.mean(G):z.2f} ({min(G):z.2f}), {solved}", f"{np.mean(seconds):.0f}"]
+        expected.append(cells + [""] * (8 - len(cells)))
+        met.add(task)
+    assert table("docs/results.md", "task or lag") == expected
+
+
+def test_the_returns_of_ppo_on_its_way_are_those_of_its_runs():
+    rows, studies = runs_beside_ppo()
+    expected = []
+    for task, budget in studies:
+        cells = [f"`{task}`", f"{int(budget):,}"]
+        for share in (8, 20, 40, 60, 80, 100):
+            at = task, budget, str(int(budget) * share // 100)
+            G = [x["return_recall"] for x in rows if (x["task"], x["budget"], x["episodes"]) == at]
+            cells.append(f"{np.mean(np.array(G, float)):z.2f}")
+        expected.append(cells)
+    assert table("docs/results.md", "PPO on") == expected
+
+
+def test_the_search_of_ppo_is_that_of_its_file():
+    rows, expected = rows_of("ppo_search.csv"), []
+    assert {x["seed"] for x in rows}.isdisjoint(x["seed"] for x in rows_of("ppo.csv"))
+    for settings in dict.fromkeys(x["settings"] for x in rows):
+        cells = [" ".join(f"`{x}`" for x in settings.split()) or "chosen"]
+        for task in ("dummy_amt", "pendulum_amt", "lag_30"):
+            own = [x for x in rows if (x["settings"], x["task"]) == (settings, task)]
+            cells.append(", ".join(f"{float(x['return_recall']):z.2f}" for x in own))
+        expected.append(cells)
+    assert sorted(table("docs/results.md", "PPO with")) == sorted(expected)
 
 
 @pytest.mark.parametrize(("algo", "head"), [("lvgts", "LVGTS"), ("lm_svg", "LM-SVG")])
