@@ -136,9 +136,8 @@ class Trainer:
         Each comes with its share of the episodes. Where scores tie its attention has many weights.
         """
         episodes, noise, u = self.play(B, stream)
-        shares = (len(range(B)[part]) / B for part in self.parts(B))
-        inferred = (self.infer(episodes, u, part) for part in self.parts(B))
-        return episodes, noise, zip(shares, inferred, strict=True)
+        parts = ((len(range(B)[x]) / B, self.infer(episodes, u, x)) for x in self.parts(B))
+        return episodes, noise, parts
 
     def parts(self, B):
         """Slices of B episodes, of at most ROOM steps together."""

@@ -21,6 +21,7 @@ class Learner:
     def __init__(self, phi, theta, c, dtype="float32"):
         self.c, self.dtype = c, getattr(torch, dtype)
         self.phi, self.theta = Flat(phi, self.dtype), Flat(theta, self.dtype)
+        self.model_losses = model_losses  # what torch.compile may take the place of
 
     def fit(self, batch):
         """One Adam step on the model from a mini-batch o, a, r (T, S, B, .); -> its losses."""
@@ -37,7 +38,7 @@ class Learner:
     def model_gradient(self, batch):
         phi = self.phi.tracked()
         data = [torch.from_numpy(x).to(self.dtype) for x in batch]
-        losses = model_losses(phi, *data, self.c.N, self.c.k)
+        losses = self.model_losses(phi, *data, self.c.N, self.c.k)
         total = sum(alpha * loss for alpha, loss in zip(self.c.alphas, losses, strict=True))
         return losses, torch.autograd.grad(total.sum(), self.phi.leaf)[0]
 

@@ -48,6 +48,7 @@ ENGINES = (
     ("peer_torch", "float32"),
     ("peer_jax", "float32"),
 )
+ONLY = ("compare", "matmul", "growth", "memory", "compiled")
 PARTS = ("collect", "model", "policy")
 
 
@@ -304,21 +305,26 @@ def matmul_share(S, dtype):
 
 @functools.cache
 def beside_jax(**sizes):
-    """Median ms of the adjoint's model step with Adam, and JAX's as a multiple of it, as text.
-
-    In turn, and each three times in a row, as a step finds the caches as the one before left them.
-    """
-    works, turns, end = [], [], None
+    """Median ms of the adjoint's model step with Adam, and JAX's as a multiple of it, as text."""
+    works = []
     for engine in ("adjoint", "peer_jax"):
         with contextlib.suppress(ImportError):
             works.append(problem(**sizes, engine=engine))
             fit(*works[-1])  # which compiles
-    end = time.perf_counter() + 2.0
+    ms, ratios = in_turn(works)
+    return ms, f"{ratios[1]:.2f}x" if works[1:] else "not installed"
+
+
+def in_turn(works):
+    """Median ms of the first work's model step with Adam, and all as multiples of it.
+
+    Each three times in a row, as a step finds the caches as the one before left them.
+    """
+    turns, end = [], time.perf_counter() + 2.0
     while len(turns) < 5 or time.perf_counter() < end:
         turns.append([min(fit(*work) for _ in range(3)) for work in works])
-    ms = 1e3 * statistics.median(turn[0] for turn in turns)
-    ratio = statistics.median(turn[-1] / turn[0] for turn in turns)
-    return ms, f"{ratio:.2f}x" if works[1:] else "not installed"
+    times = np.array(turns)
+    return 1e3 * np.median(times[:, 0]), np.median(times / times[:, :1], axis=0)
 
 
 def fit(learner, data):
@@ -347,6 +353,22 @@ def growth():
         fixed = ", ".join(f"{key} = {x}" for key, x in base.items() if key != name)
         rows = (f"{x}: {m:.1f} ms {jax}" for x, (m, jax) in zip(values, found, strict=True))
         print(f"against {name} at {fixed}: {', '.join(rows)}")
+
+
+def compiled():
+    """Print PyTorch's model step by torch.compile beside eager; it compiles for minutes."""
+    os.environ["TORCHINDUCTOR_FORCE_DISABLE_CACHES"] = "1"  # else a second call compiles nothing
+    from torch import compile
+
+    print("\nPyTorch's model step with Adam as multiples of the adjoint's: eager, by torch.compile")
+    for S, batch in SIZES[:2]:
+        sizes = {"S": S, "T": 15, "H": 16, "batch": batch}
+        works = [problem(**sizes, engine=x) for x in ("adjoint", "peer_torch", "peer_torch")]
+        learner = works[2][0]
+        learner.model_losses = compile(learner.model_losses)
+        first = fit(*works[2])
+        _, (_, eager, ratio) = in_turn(works)
+        print(f"S = {S}, B = {batch}: {eager:.2f}x, {ratio:.2f}x, compiled in {first:.0f} s")
 
 
 def peak():
@@ -378,7 +400,7 @@ def peak():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each comparison")
-    parser.add_argument("--only", choices=("compare", "matmul", "growth", "memory"))
+    parser.add_argument("--only", choices=ONLY)
     parser.add_argument("--kernel", help="of OpenBLAS, such as Haswell")
     parser.add_argument("--core", type=int, help="to stay on; the last one by default")
     args = parser.parse_args()
@@ -414,6 +436,8 @@ def main():
         growth()
     if args.only in (None, "memory"):
         peak()
+    if args.only == "compiled":
+        compiled()
 
 
 if __name__ == "__main__":
