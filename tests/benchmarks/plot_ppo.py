@@ -20,9 +20,9 @@ SHOWN, BUDGET, SEEDS = ("dummy_pmt", "dummy_amt", "pendulum_amt"), 8_000, range(
 
 def curves(ppo, returns, task, algo):
     """Episodes (n,), seconds (n,) and returns (seeds, n). LVGTS's seconds grow by the episode."""
-    mine = of(ppo, task=task, algo=algo, budget=BUDGET)
+    mine = of(ppo, task=task, algo=algo)
     if algo == "ppo":
-        runs = [of(mine, seed=seed) for seed in SEEDS]
+        runs = [of(mine, seed=seed, budget=BUDGET) for seed in SEEDS]
         seconds = np.mean([run["cpu_seconds"] for run in runs], axis=0)
         return runs[0]["episodes"], seconds, np.stack([run["return_recall"] for run in runs])
     table = of(returns, task=task, algo=algo)
@@ -37,6 +37,7 @@ def plot(ppo, returns, finals):
     for axes, task in zip(rows.T, SHOWN, strict=True):
         for ax, at in zip(axes, (0, 1), strict=True):
             draw_bounds(ax, of(finals, task=task))
+            ax.set_ylim(bottom=-2.6)
             for algo, look in LOOKS.items():
                 found = curves(ppo, returns, task, algo)
                 x, G = found[at], found[2]
