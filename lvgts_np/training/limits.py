@@ -45,22 +45,23 @@ def memory(c, S):
     """Bytes that S seeds in one batch need at most, by the settings that they grow with."""
     size, (model, policy, ring) = np.dtype(c.dtype).itemsize * S, numbers(c)
     tape = 0.0
-    fit, replay = 20 * c.H + 12 * c.hidden + 30, 28 * c.H + 13 * c.hidden + 10  # a step
+    fit, replay = 20 * c.H + 2 * c.hidden + 30, 28 * c.H + 13 * c.hidden + 10  # a step
     if c.grad == "autograd":  # keeps every intermediate result, of all seeds
         tape = 1.5 * c.T * (c.H + 2)
         fit = S * (26 * c.H + 14 * c.hidden + 40 + tape)
     batch, B, n = np.dtype(c.dtype).itemsize * c.T, c.eval_episodes, len(make_task(c).credited)
-    rows = min(c.T, max(1, ROWS // (c.T * B)))
+    rows, some = min(c.T, max(1, ROWS // (c.T * B))), min(B, ROOM // c.T + 1)
     early = "t1" if c.task in TASKS else "credited steps"
     return {
         "H, hidden": 16 * size * (model + policy),
         "replay_episodes": 5 * size * ring,
         "model_batch": batch * fit * c.model_batch,
         "episodes_per_iteration": S * batch * (replay + tape) * c.episodes_per_iteration,
-        "eval_episodes": S * batch * ((replay + tape) * min(B, ROOM // c.T + 1) + 7 * rows * B),
-        "T": 90 * c.T**2 * min(EPISODES_WRITTEN, B) + 10e6,
+        "eval_episodes": S * batch * ((replay + tape) * some + 7 * rows * B),
+        # Tables, and as text; weights of attention, as many as steps where all scores tie.
+        "T": c.T**2 * ((60 + 6 * some) * S + 120) + 10e6,
         # Points of the myopic baseline; episodes of the compass.
-        early: 8e6 * (n + 1) + 28 * S * c.T * B * (2 * c.H + 8),
+        early: 8e6 * (n + 1) + 28 * S * c.T * some * (2 * c.H + 8),
     }
 
 
