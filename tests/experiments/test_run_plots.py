@@ -181,12 +181,9 @@ def test_exact_zeros_of_the_past_are_hatched_and_no_others(tmp_path, algo):
     zeros = {(int(row["i"]), int(row["j"])) for row in past if float(row["rms"]) == 0}
     assert 20 < len(zeros) < len(past)
     for ax in figure.axes[:2]:
-        hatched = [patch for patch in ax.patches if patch.get_hatch()]
-        covered = [
-            (patch.get_x() + 0.5 + n, patch.get_y() + 0.5)
-            for patch in hatched
-            for n in range(int(patch.get_width()))
-        ]
+        (hatched,) = [artist for artist in ax.collections if artist.get_hatch()]
+        boxes = [path.get_extents() for path in hatched.get_paths()]
+        covered = [(box.x0 + 0.5 + n, box.y0 + 0.5) for box in boxes for n in range(int(box.width))]
         assert sorted(covered) == sorted(zeros)
         blank = np.ma.getmaskarray(ax.images[0].get_array())
         assert blank.sum() == len(zeros) + 15 * 14 / 2
@@ -296,9 +293,9 @@ def test_credit_maps_have_one_scale_and_tell_zero_from_the_future(tmp_path):
         scales.append((left.norm.vmin, left.norm.vmax, right.norm.linthresh, right.norm.vmax))
         dark = [np.mean(left.cmap(x)[:3]) for x in (0.0, 0.5, 1.0)]
         assert dark == sorted(dark, reverse=True)  # more credit is darker
-        hatched = next(patch for patch in figure.axes[0].patches if patch.get_hatch())
+        hatched = next(x for x in figure.axes[0].collections if x.get_hatch())
         future = figure.axes[0].get_facecolor()
-        assert abs(np.mean(hatched.get_facecolor()[:3]) - np.mean(future[:3])) > 0.15
+        assert abs(np.mean(hatched.get_facecolor()[0, :3]) - np.mean(future[:3])) > 0.15
     assert scales[0] == scales[1] == (1e-4, 1.0, 1e-4, 1.0)
 
 
