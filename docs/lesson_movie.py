@@ -54,7 +54,7 @@ def backward_pass(trainer, B=256):
     lambda_h = np.stack([0.0 * seen[0], *seen, buffer[0]])  # (T + 1, T, B, H)
     sizes = np.sqrt(np.sum(lambda_h**2, axis=-1)), C
     rms = [np.sqrt(np.mean(x**2, axis=-1)) for x in sizes]
-    return Pass(*rms, attention_map([inferred.w])[0], c)
+    return Pass(*rms, attention_map(inferred.w)[0], c)
 
 
 class Writer(PillowWriter):

@@ -206,4 +206,4 @@ def untrained_attention(config, seed):
         return None
     *_, parts = trainer.probe_in_parts(config.eval_episodes, "compass")
     phases = trainer.task.cue, trainer.task.pay
-    return float(sum(share * attention_share([x.w], *phases)[0] for share, x in parts))
+    return float(sum(share * attention_share(x.w, *phases)[0] for share, x in parts))

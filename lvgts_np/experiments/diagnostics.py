@@ -30,7 +30,7 @@ def diagnose(trainer, B=64):
     c = trainer.config
     episodes, noise, inferred = trainer.probe(B)
     C = trainer.credit(inferred, np.eye(c.T))  # (T, T, S, B, A)
-    A, C = attention_map([inferred.w]), C.transpose(2, 3, 4, 0, 1)
+    A, C = attention_map(inferred.w), C.transpose(2, 3, 4, 0, 1)
     return Diagnostics(A, C, episodes, noise, predicted_rewards(trainer, inferred))
 
 
@@ -65,7 +65,7 @@ def write_diagnostics(trainer, directories):
     for share, inferred in parts:
         if written == 0:
             r_hat = predicted_rewards(trainer, inferred)
-        attention += share * attention_map([inferred.w])
+        attention += share * attention_map(inferred.w)
         size, new = max(1, ROWS // (T * inferred.h_0.shape[1] * A)), few[:, written:]
         for j in range(0, T, size):
             C = trainer.credit(inferred, np.eye(T)[j : j + size]).transpose(2, 3, 4, 0, 1)

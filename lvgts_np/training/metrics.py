@@ -18,24 +18,24 @@ def mean_return(r):
     return per_seed(r, 1).sum(-1) / r.shape[2]
 
 
-def attention_map(parts):
+def attention_map(w):
     """Mean attention over episodes, A[t, i] = mean w_t[i], 0 for i >= t. [Fig. 2]
 
-    parts are lists over t of w_t (S, B, t), of some episodes each; returns (S, T, T).
+    w is a list over t of w_t (S, B, t); returns (S, T, T).
     """
-    T, S, B = len(parts[0]), len(parts[0][0]), sum(w[0].shape[1] for w in parts)
+    (S, B, _), T = w[0].shape, len(w)
     A = np.zeros((S, T, T))
     for t in range(1, T):
-        A[:, t, :t] = sum(w[t].sum(axis=1) for w in parts) / B
+        A[:, t, :t] = w[t].sum(axis=1) / B
     return A
 
 
-def attention_share(parts, cue, pay):
+def attention_share(w, cue, pay):
     """Share of the attention at the steps `pay` that lies on the steps `cue`, (S,).
 
     mean_{t in pay} Σ_{i in cue} w_t[i]         in memory tasks of recall on the remember phase
     """
-    share = attention_map(parts)[:, list(pay)][:, :, list(cue)]
+    share = attention_map(w)[:, list(pay)][:, :, list(cue)]
     return per_seed(share, 0).sum(-1) / len(pay)
 
 

@@ -253,7 +253,7 @@ class Trainer:
         cotangents = phase_cotangents(c.T, task.pay)
         attention, C = 0.0, []
         for share, inferred in parts:
-            attention += share * attention_share([inferred.w], task.cue, task.pay)
+            attention += share * attention_share(inferred.w, task.cue, task.pay)
             C.append(self.credit(inferred, cotangents))
             del inferred  # before the next one is made
         C = np.concatenate(C, axis=3)

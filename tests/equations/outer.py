@@ -80,8 +80,8 @@ def attention_map(case):
     w = [rng.random((S, B, t)) for t in range(T)]
 
     def text(x):
-        share = metrics.attention_share([w], range(2), range(T - 2, T))
-        return np.concatenate((metrics.attention_map([w]).reshape(S, -1), share[:, None]), axis=-1)
+        share = metrics.attention_share(w, range(2), range(T - 2, T))
+        return np.concatenate((metrics.attention_map(w).reshape(S, -1), share[:, None]), axis=-1)
 
     def naive(n, x):
         A = [n.attention_map([w_t[s].tolist() for w_t in w]) for s in range(S)]

@@ -18,7 +18,7 @@ def w():
 
 
 def test_the_attention_map_is_the_mean_over_episodes(w):
-    A = attention_map([w])
+    A = attention_map(w)
     assert A.shape == (S, T, T)
     for s, t, i in np.ndindex(A.shape):
         expected = sum(w[t][s, b, i] for b in range(B)) / B if i < t else 0.0
@@ -26,7 +26,7 @@ def test_the_attention_map_is_the_mean_over_episodes(w):
 
 
 def test_the_attention_share_is_the_recall_steps_weight_on_remember_steps(w):
-    for s, share in enumerate(attention_share([w], range(T1), RECALL)):
+    for s, share in enumerate(attention_share(w, range(T1), RECALL)):
         on = sum(w[t][s, b, i] for t in RECALL for b in range(B) for i in range(T1))
         assert share == pytest.approx(on / (len(RECALL) * B))
 
