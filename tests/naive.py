@@ -10,6 +10,7 @@ import math
 
 MARGIN, SAB_EPS, MIN_NOISE_SCALE, LOG_STD = 1e-3, 1e-7, 0.05, (-1.0, 1.0)
 MIN_REWARD_ERROR = 0.2
+PAY_MARGIN = 0.05
 
 
 def seed_of(params, s):
@@ -107,11 +108,15 @@ def latent(p, q, h_m, rho):
 
 
 def reward(p, h, a, units="huberized"):
-    return predict_reward(p, h, a, units)[0]
+    y, *rest = predict_reward(p, h, a, units)
+    if len(rest) < 2:
+        return y
+    share = (rest[1] - PAY_MARGIN) / (1 - 2 * PAY_MARGIN)
+    return y * (share if 0 < complex(share).real < 1 else complex(share).real >= 1)
 
 
 def predict_reward(p, h, a, units):
-    """Mean of the reward, and its mean absolute error where r has one."""
+    """Mean of the reward, its mean absolute error and the share that pays, where r has them."""
     known("reward_units", units, "huberized", "relu")
     return mlp(p, "r", [*h, *a], huberized_relu if units == "huberized" else relu)
 
@@ -158,23 +163,28 @@ def losses(p, episodes, encoder, shortcut, transition, reward_units):
             decoder += square(mlp(p, "d", h[t]), o[t])
         h, w, q = ([stop(x) for x in xs] for xs in (h, w, q))
         trans += sum(transition_losses(p, h, w, q, a, shortcut, transition))
-    return sum(map(reward_loss, predicted)) / T, 0.5 * decoder / (B * T), trans / B
+    rewards = [r for at_t in predicted for _, r in at_t]
+    paying = sum(r != 0 for r in rewards) or 1
+    errors = paying if len(predicted[0][0][0]) == 3 else B * T
+    return sum(map(reward_loss, predicted)) / errors, 0.5 * decoder / (B * T), trans / B
 
 
 def reward_loss(predicted):
-    """Half the mean square of one step's errors, which weights leave as large as it is."""
-    errors = [out[0] - r for out, r in predicted]
+    """Half the squares of one step's errors, which weights leave as large as they are."""
     if len(predicted[0][0]) == 1:
-        return 0.5 * sum(e**2 for e in errors) / len(errors)
-    plain = weighted = 0.0
+        return 0.5 * sum((out[0] - r) ** 2 for out, r in predicted)
+    total = plain = weighted = 0.0
+    if len(predicted[0][0]) == 3:
+        total = sum((out[2] - (r != 0)) ** 2 for out, r in predicted)
+        predicted = [(out, r) for out, r in predicted if r != 0]
+    errors = [out[0] - r for out, r in predicted]
     for e, (out, _) in zip(errors, predicted, strict=True):
         plain += complex(e).real ** 2
         weighted += (complex(e).real / max(complex(out[1]).real, MIN_REWARD_ERROR)) ** 2
-    total = 0.0
     for e, (out, _) in zip(errors, predicted, strict=True):
         w = plain / weighted / max(complex(out[1]).real, MIN_REWARD_ERROR) ** 2
         total += w * e**2 + (out[1] - abs(complex(e).real)) ** 2
-    return 0.5 * total / len(errors)
+    return 0.5 * total
 
 
 def transition_losses(p, h, w, q, a, shortcut, transition):
@@ -307,7 +317,8 @@ def first_weights(
     p |= mlp_weights(rng, "d", H, hidden, O, 1.0)
     d_in = H + A + (H if transition == "latent" and shortcut else 0)
     p |= mlp_weights(rng, "f", d_in, hidden, 2 * H if transition == "query" else H, 1.0)
-    p |= mlp_weights(rng, "r", H + A, hidden, 2 if reward_loss == "weighted" else 1, 1.0)
+    of_r = 1 + ["square", "weighted", "hurdle"].index(reward_loss)
+    p |= mlp_weights(rng, "r", H + A, hidden, of_r, 1.0)
     return p | (mlp_weights(rng, "b.c", H + H, hidden, H, 0.1) if combine == "mlp" else {})
 
 

@@ -103,7 +103,7 @@ BUGS = [
     (model.squash, "return a_max * tanh(", "return a_max * negative_tanh(",
      check_map_gradient, "act", CASE),
     (model.act, "mean + std", "mean - std", check_maps, CASE),
-    (losses.reward_errors, "mean - r", "mean + r", check_losses, CASE),
+    (losses.reward_errors, "error = y - r", "error = y + r", check_losses, CASE),
     (losses.model_losses, "h, w, q = detach(h), detach(w), detach(q)", "pass",
      check_no_encoder_gradient, CASE),
     (losses.model_losses, "reward(phi, h_all", "reward(phi, detach(h_all)",

@@ -84,7 +84,7 @@ COMBINE = {"text": lambda combine: model.init_model(np.random.default_rng(0), 1,
         ("combine", ("mlp", "add"), COMBINE),
         ("reward_units", ("huberized", "relu"), UNITS),
         ("transition", ("query", "latent"), FORM),
-        ("reward_loss", ("weighted", "square"), LOSS),
+        ("reward_loss", ("weighted", "square", "hurdle"), LOSS),
     ],
 )
 def test_a_switch_knows_its_values_and_no_other(switch, values, uses):

@@ -53,6 +53,7 @@ def block_gradient(
     W, n = phi["b.W"] * H**-0.5, T * B
     trace = encode(nets, W, (o, a), encoder["k"], encoder["rule"], buffers)
     lambda_h = buffers("lambda_h", trace.h.shape, trace.h.dtype)
+    paying = paying_steps(nets["r"], r)
     losses, gradients = np.zeros((3, S)), []
     for steps in parts(T, B):
         after = slice(steps.start + 1, min(steps.stop + 1, T))
@@ -60,7 +61,7 @@ def block_gradient(
             flatten_time(x[:, steps]) for x in (trace.h, a, trace.x_c[..., -1:], lambda_h)
         )
         loss_r, lambda_v, g_r = fit(
-            "r", nets, (h, a_t, one), flatten_time(r[:, steps]), alphas[0] / n, buffers, B=B
+            "r", nets, (h, a_t, one), flatten_time(r[:, steps]), alphas[0] / paying, buffers, B=B
         )
         np.matmul(lambda_v, nets["r"].W1T[..., :H], out=lambda_h_t)  # r̂_t = r(h_t, a_t)
         loss_d, lambda_v, g_d = fit(
@@ -75,18 +76,19 @@ def block_gradient(
         losses += loss_r, loss_d, loss_f
         gradients.append(g_r | g_d | g_f)
     g_b = encode_adjoint(nets, W, trace, lambda_h, *cut, buffers)
-    return tuple(losses / (2.0 * np.array([[n], [n], [n - B]]))), summed(gradients) | g_b
+    errors = 2.0 * np.stack([np.reshape(x, -1) * np.ones(S) for x in (paying, n, n - B)])
+    return tuple(losses / errors), summed(gradients) | g_b
 
 
 def fit(name, nets, x, target, alpha, buffers, tanh=False, B=None):
     """Squares of some steps' errors, and their gradient with respect to `name`. [A.2]
 
-    L = Σ |e|²,   λ_y = α e,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
+    L = Σ |e|²,   λ = α e,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
     Only f and r have a σ, and only f the tanh: y = tanh(MLP(x)), λ_MLP = λ_y (1 - y²). With a σ
-    r's loss is w (y - r)², see `detached`; B is given for r. x, the parts of the input, the last
-    of them ones; alpha is α of Eq. 7 over the number of errors. Returns L (S,), λ_v (in a buffer),
-    gradient.
+    r's errors have weights, and it may have a third, see `detached`; B is given for r. x, the parts
+    of the input, the last of them ones; alpha is α of Eq. 7 over the number of errors, of each seed
+    (S, 1, 1) or one. Returns L (S,), λ_v (in a buffer), gradient.
     """
     net, n, dtype = nets[name], target.shape[1], x[0].dtype
     width, hidden = net.W1.shape[1:]
@@ -95,34 +97,48 @@ def fit(name, nets, x, target, alpha, buffers, tanh=False, B=None):
     v, lambda_v, slope = (buffers(what, shape, dtype) for what in ("v", "lambda_v", "slope"))
     error = mlp(net, x, v, buffers("zeros", v.shape[1:], dtype, np.zeros), slope=slope)
     inside = 1.0 - np.square(np.tanh(error, out=error)) if tanh else None
-    mean, mae = error[..., : target.shape[-1]], error[..., target.shape[-1] :]
+    F = target.shape[-1]
+    mean, mae, p = error[..., :F], error[..., F : 2 * F], error[..., 2 * F :]
     mean -= target
-    root, size = detached(mae, mean, B)  # SG: no λ
+    root, size, pays = detached(mae, p, mean, target, B)  # SG: no λ
     mae -= size
+    p -= pays
     if root is not None:
-        mean *= root
+        error *= root
     flat = error.reshape(len(error), -1)
     loss = np.vecdot(flat, flat)
     error *= alpha
     if root is not None:
-        mean *= root
+        error *= root
     if tanh:
         error *= inside
     mlp_adjoint(net, v, error, lambda_v, slope)
     return loss, lambda_v, mlp_gradient(name, x, v, lambda_v, error)
 
 
-def detached(mae, error, B):
-    """What a loss takes as given: √w of r's errors (S, T·B, 1), else None; and |e|. [A.2] (M19)
+def detached(mae, p, error, r, B):
+    """What a loss takes as given: the roots of the weights of r's errors, else None; |e|; z. (M19)
 
-    w = c_t / s²,   s = max(σ, 0.2),   c_t = Σ_b e² / Σ_b (e² / s²)
+    (√(w z), √z, 1),   w = c_t / s²,   s = max(σ, 0.2),   c_t = Σ_b z e² / Σ_b (z e² / s²)
+
+    z = [r ≠ 0] where r has a p, else 1. All (S, T·B, .).
     """
     size = np.abs(error[..., : mae.shape[-1]])
     if B is None or mae.shape[-1] == 0:
-        return None, size
+        return None, size, p
+    pays = (r != 0.0 if p.shape[-1] else np.ones(r.shape)).astype(error.dtype)
     s = np.maximum(mae, MIN_REWARD_ERROR).reshape(len(mae), -1, B)
-    e = error.reshape(s.shape)
+    e = (error * pays if p.shape[-1] else error).reshape(s.shape)
     scaled = e / s
     total, part = np.vecdot(e, e), np.vecdot(scaled, scaled)
     c = np.divide(total, part, out=np.ones_like(part), where=part > 0.0)
-    return (np.sqrt(c)[..., None] / s).reshape(error.shape), size
+    of_y = (np.sqrt(c)[..., None] / s).reshape(error.shape) * pays
+    root = np.concatenate((of_y, pays, np.ones_like(p)), axis=-1)
+    return root, size, pays[..., : p.shape[-1]]
+
+
+def paying_steps(net, r):
+    """Number of errors that L_rew averages over: steps that pay, where r has a p, or all. (M19)"""
+    if net.W2.shape[-1] < 3:
+        return r[0].size
+    return np.maximum(np.count_nonzero(r, axis=(1, 2, 3)), 1).astype(r.dtype)[:, None, None]

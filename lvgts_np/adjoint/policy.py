@@ -16,7 +16,7 @@ from lvgts_np.adjoint.layers import (
     of_latents,
 )
 from lvgts_np.adjoint.memory import attended
-from lvgts_np.paper.constants import LOG_STD
+from lvgts_np.paper.constants import LOG_STD, PAY_MARGIN
 
 
 class Rollout(NamedTuple):
@@ -99,15 +99,29 @@ def imagine(phi, theta, inferred, a_max, rollout, buffers):
     v = buffers("v_r", shape, x.dtype)
     zeros = buffers("zeros", shape[1:], x.dtype, np.zeros)
     slope = buffers("slope_r", shape, x.dtype)
-    r_hat = mlp(net, x, v, zeros, slope=slope)
-    lambda_v = mlp_adjoint(net, v, np.ones_like(r_hat), slope=slope)
+    r_hat, lambda_out = mean_and_slopes(mlp(net, x, v, zeros, slope=slope))
+    lambda_v = mlp_adjoint(net, v, lambda_out, slope=slope)
     dr = np.matmul(lambda_v, net.W1T[..., :-1])  # r̂_t = r(ĥ_t, â_t)
     return nets, reads, trace, r_hat[..., 0], dr.reshape(trace.x_r.shape[:-1] + dr.shape[-1:])
 
 
 def mean_of(net):
-    """r without its σ, which no return depends on."""
-    return net._replace(W2=net.W2[..., :1], W2T=net.W2T[:, :1], b2=net.b2[..., :1])
+    """r without its σ, the second of (y, σ, p), which no return depends on."""
+    kept = slice(None, None, 2) if net.W2.shape[-1] == 3 else slice(1)
+    return net._replace(W2=net.W2[..., kept], W2T=net.W2T[:, kept], b2=net.b2[..., kept])
+
+
+def mean_and_slopes(out):
+    """Mean reward r̂ and its derivatives with respect to (y, p), or to y alone. [Eq. 2]
+
+    r̂ = p̄ y,   p̄ = clip((p - 0.05) / 0.9, 0, 1);   ∂r̂/∂y = p̄,   ∂r̂/∂p = y ∂p̄/∂p
+    """
+    y, p = out[..., :1], out[..., 1:]
+    if p.shape[-1] == 0:
+        return y, np.ones_like(y)
+    inside = (p > PAY_MARGIN) & (p < 1.0 - PAY_MARGIN)
+    p = np.clip((p - PAY_MARGIN) / (1.0 - 2.0 * PAY_MARGIN), 0.0, 1.0)
+    return p * y, np.concatenate((p, y * inside / (1.0 - 2.0 * PAY_MARGIN)), axis=-1)
 
 
 class Trace(NamedTuple):

@@ -16,8 +16,7 @@ def model_losses(
 ):
     """Reward, decoder and transition loss, each one number per seed. [A.2]
 
-    L_rew = ½ w e² + ½ |σ_t - SG(|e|)|²,   e = r̂_t - r_t,   w of `reward_weights`
-        or ½ e² where r has no σ
+    L_rew, the mean of half the squares of `reward_errors`
     L_decoder = ½ |d(h_t) - o_t|²
     L_trans = ½ |e|² + ½ |σ_{t+1} - SG(|e|)|²,   e = q̂_{t+1} - SG(q_{t+1})
         or ½ |f(SG(h_t), SG(h_m), a_t) - SG(h_{t+1})|² with transition "latent"
@@ -39,17 +38,29 @@ def model_losses(
     return loss_reward, loss_decoder, loss_transition
 
 
-def reward_errors(mean, mae, r, T):
-    """Errors √w e and σ - SG(|e|) of the reward's distribution, e = r̂ - r. [Alg. 1, A.2]
+def reward_errors(y, mae, p, r, T):
+    """Errors of the reward's distribution (y, σ, p), as `predict_reward` has it. [Alg. 1, A.2]
 
-    All (S, T·B, 1), of T steps; e alone where mae is (S, T·B, 0).
+    √(w z/π) e,   √(z/π) (σ - SG(|e|)),   √(1/π) (p - z),
+    e = y - r,   z = [r ≠ 0],   π = the mean of z over episodes and steps,   w of `reward_weights`
+
+    Without p all steps count as paying, z = π = 1, and two errors are left; without σ only e.
+    All (S, T·B, 1), of T steps; what r lacks is (S, T·B, 0).
     """
-    error = mean - r
+    error = y - r
     if mae.shape[-1] == 0:
         return (error,)
     # DEVIATION: A.2's loss is the plain square, though Algorithm 1's r is a distribution. (M19)
-    weights = reward_weights(detach(mae), detach(error), T)
-    return onp.sqrt(weights) * error, mae - onp.abs(detach(error))
+    pays, share = onp.ones_like(r), 1.0
+    if p.shape[-1] > 0:
+        # UNSPECIFIED: what r learns where few steps pay. y and σ learn from those that do, all is
+        # averaged over these, and so no length of an episode changes what one of them counts. (M19)
+        pays = (r != 0.0).astype(r.dtype)
+        share = onp.maximum(onp.mean(pays, axis=1, keepdims=True), 1.0 / r.shape[1])
+    weights = reward_weights(detach(mae), pays * detach(error), T) * pays
+    of_y = onp.sqrt(weights / share) * error
+    of_mae = onp.sqrt(pays / share) * (mae - onp.abs(detach(error)))
+    return (of_y, of_mae) if p.shape[-1] == 0 else (of_y, of_mae, (p - pays) / onp.sqrt(share))
 
 
 def reward_weights(mae, error, T):

@@ -10,7 +10,7 @@ import numpy as onp
 
 from lvgts_np.paper.attention import append, read, scores, topk_weights
 from lvgts_np.paper.autodiff import detach, tanh
-from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE
+from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE, PAY_MARGIN
 from lvgts_np.paper.nets import clip, huberized_relu, init_mlp, mlp, relu
 
 
@@ -122,23 +122,34 @@ def transition(phi, h_t, h_m, a_t, xi_t, rho_t):
 def reward(phi, h_t, a_t, units="huberized"):
     """Reward model r, its mean. [Eq. 2]
 
-    r̂_t = r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
+    r̂_t = r(h_t, a_t) = p̄_t y_t,   p̄_t = clip((p_t - 0.05) / 0.9, 0, 1)
+
+    or y_t where phi holds an r without p. h_t (S, B, H), a_t (S, B, A), returns (S, B, 1).
     """
-    return predict_reward(phi, h_t, a_t, units)[0]
+    y_t, _, p_t = predict_reward(phi, h_t, a_t, units)
+    if p_t.shape[-1] == 0:
+        return y_t
+    # UNSPECIFIED: the mean of a distribution that is 0 where nothing is paid. At many steps that
+    # surely pay nothing slopes of almost 0 add up to more than the credit; there it is exactly 0,
+    # and so is its slope. (M19)
+    return clip((p_t - PAY_MARGIN) / (1.0 - 2.0 * PAY_MARGIN), 0.0, 1.0) * y_t
 
 
 def predict_reward(phi, h_t, a_t, units="huberized"):
-    """Distribution of the reward: mean and mean absolute error. [Alg. 1, r(r_t | h_t, a_t)]
+    """Distribution of the reward: if a step pays, and what. [Alg. 1, r(r_t | h_t, a_t)]
 
-    (r̂_t, σ_t) = MLP_r(h_t, a_t)        h_t (S, B, H), a_t (S, B, A), returns (S, B, 1) and
-    (S, B, 1), or (S, B, 0) where phi holds an r without σ.
+    (y_t, σ_t, p_t) = MLP_r(h_t, a_t)
+
+    y is the mean of what a step pays, σ the mean absolute error of y, p the probability that the
+    step pays. h_t (S, B, H), a_t (S, B, A), returns 3 x (S, B, 1); (S, B, 0) for what phi's r
+    lacks: without p, y is the mean of all rewards.
     """
     if units not in ("huberized", "relu"):
         raise ValueError(f"unknown reward_units {units!r}")
     # UNSPECIFIED: r's activation. The policy follows r's slope, and a ReLU's is a staircase. (M12)
     activation = huberized_relu if units == "huberized" else relu
     out = mlp(phi, "r", np.concatenate((h_t, a_t), axis=-1), activation)
-    return out[..., :1], out[..., 1:]
+    return out[..., :1], out[..., 1:2], out[..., 2:]
 
 
 def policy(theta, h_t):
@@ -182,13 +193,14 @@ def init_model(
 
     combine is M1's switch, ValueError unless "mlp" or "add"; actions and recurrence scale the
     query's first weights of a_{t-1} and of h_{t-1}; transition and shortcut, as in `imagine`, say
-    what f reads and predicts; reward_loss, "square" or "weighted", if r has a σ.
+    what f reads and predicts; reward_loss says if r has y alone ("square"), σ too ("weighted"), or
+    also p ("hurdle").
     """
     if combine not in ("mlp", "add"):
         raise ValueError(f"unknown combine {combine!r}")
     if transition not in ("query", "latent"):
         raise ValueError(f"unknown transition {transition!r}")
-    if reward_loss not in ("square", "weighted"):
+    if reward_loss not in ("square", "weighted", "hurdle"):
         raise ValueError(f"unknown reward_loss {reward_loss!r}")
     # UNSPECIFIED: the initial weights. They decide whether attention forms on the steps that
     # observed o_m or on later ones that copied it, which makes the shortcut two hops long. So keys
@@ -201,7 +213,8 @@ def init_model(
     phi |= init_mlp(rng, "d", H, hidden, O)
     reads, of = (H, H) if transition == "latent" else (0, 2 * H)  # h_m; a query's mean and error
     phi |= init_mlp(rng, "f", H + reads * shortcut + A, hidden, of)
-    phi |= init_mlp(rng, "r", H + A, hidden, 2 if reward_loss == "weighted" else 1)
+    of_r = {"square": 1, "weighted": 2, "hurdle": 3}[reward_loss]
+    phi |= init_mlp(rng, "r", H + A, hidden, of_r)
     if combine == "mlp":
         phi |= init_mlp(rng, "b.c", H + H, hidden, H, last=0.1)
     return phi

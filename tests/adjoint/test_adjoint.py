@@ -429,6 +429,8 @@ LATENT = partial(check_policy, transition="latent", scale=0.5)
 LATENT_LOSS = partial(check_model, transition="latent", scale=0.5)
 RELU = partial(check_model, reward_units="relu")
 WEIGHTED = partial(check_model, reward_loss="weighted")
+HURDLE = partial(check_model, reward_loss="hurdle")
+PAYING = partial(check_policy, reward_loss="hurdle")
 DENSE, SPARSE = (partial(check_kind, kind) for kind in KINDS)
 
 # function, what it says, what the bug makes of it, the check that must fail
@@ -501,11 +503,19 @@ BUGS = [
     (model.block_gradient, "steps.start + 1, min", "steps.start, min", check_model),
     (policy.replay, "out=x[..., H : 2 * H]", "out=0.0 * x[..., H : 2 * H]", LATENT),
     (model.fit, "mae -= size", "mae += size", check_model),
-    (model.fit, "mean *= root\n    flat", "mean /= root\n    flat", WEIGHTED),
+    (model.fit, "error *= root\n    flat", "error /= root\n    flat", WEIGHTED),
     (model.detached, "/ s).reshape", "* s).reshape", WEIGHTED),
     (model.block_gradient, "buffers, B=B", "buffers", WEIGHTED),
-    (policy.mean_of, "net.W2[..., :1]", "net.W2[..., -1:]",
+    (model.fit, "p -= pays", "p += pays", HURDLE),
+    (model.detached, "(of_y, pays, ", "(of_y, np.ones_like(pays), ", HURDLE),
+    (model.detached, ".reshape(error.shape) * pays", ".reshape(error.shape)", HURDLE),
+    (model.detached, "(error * pays if", "(error if", HURDLE),
+    (model.paying_steps, "W2.shape[-1] < 3", "W2.shape[-1] < 4", HURDLE),
+    (policy.mean_of, "else slice(1)", "else slice(1, None)",
      partial(check_policy, reward_loss="weighted")),
+    (policy.mean_and_slopes, "p, y * inside", "p, inside", PAYING),
+    (policy.mean_and_slopes, "(p, y *", "(p * p, y *", PAYING),
+    (policy.mean_and_slopes, "(p > PAY_MARGIN) &", "", PAYING),
     (layers.hidden_layer, "0.0, 1.0", "0.0, 2.0", check_model),
     (layers.networks, 'reward_units == "huberized"', "True", RELU),
     (model.block_gradient, ", reward_units=reward_units", "", RELU),

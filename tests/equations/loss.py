@@ -66,27 +66,29 @@ def latent_errors(case):
 
 @unit
 def reward_errors(case):
-    """Errors of the reward's distribution. [Alg. 1, A.2]   √w (r̂ - r),   σ - SG(|r̂ - r|)"""
-    T, sigmas = 2, case.reward_loss == "weighted"
-    mean, mae, r = (
-        onp.concatenate(onp.split(x, T, axis=-1), axis=-2) for x in drawn(case, T, T, T)
+    """Errors of the reward's distribution. [Alg. 1, A.2]   √(w z) (y - r),   σ,   p - z"""
+    T, names = 2, {"square": ("y",), "weighted": ("y", "mae"), "hurdle": ("y", "mae", "p")}
+    y, mae, p, r = (
+        onp.concatenate(onp.split(x, T, axis=-1), axis=-2) for x in drawn(case, T, T, T, T)
     )
-    x = {"mean": mean} | ({"mae": 0.2 + 0.1 * mae} if sigmas else {})  # some of them under 0.2
+    x = {"y": y, "mae": 0.2 + 0.1 * mae, "p": p}  # some of them under 0.2
+    x = {name: x[name] for name in names[case.reward_loss]}
+    r = r * (r > 0.0) if "p" in x else r  # some steps pay nothing
+    paying = onp.maximum((r != 0.0).sum(axis=(1, 2)), 1) if "p" in x else r[0].size
 
     def text(x):
-        errors = losses.reward_errors(x["mean"], x.get("mae", mean[..., :0]), r, T)
-        return sum(losses.half_square(error) for error in errors)
+        out = (x.get(name, y[..., :0]) for name in ("y", "mae", "p"))
+        return sum(losses.half_square(error) for error in losses.reward_errors(*out, r, T))
 
     def naive(n, x):
-        each = onp.concatenate([x[name] for name in sorted(x, reverse=True)], axis=-1)
+        each = onp.concatenate([x[name] for name in names[case.reward_loss]], axis=-1)
         pairs = [
             [(out.tolist(), r_b) for out, (r_b,) in zip(each[s], r[s].tolist(), strict=True)]
             for s in range(case.S)
         ]
         B = case.B
-        return onp.array(
-            [sum(n.reward_loss(p[t * B : t * B + B]) for t in range(T)) / T for p in pairs]
-        )
+        sums = [sum(n.reward_loss(p[t * B : t * B + B]) for t in range(T)) for p in pairs]
+        return onp.array(sums) / paying
 
     return Problem(x, text, naive=naive)
 
@@ -130,6 +132,8 @@ def fit(case):
     width = {"r": 1, "d": case.O, "f": case.H}[name]
     two = case._replace(B=2 * case.B)  # steps of B episodes
     h, a, target, h_m = drawn(two, case.H, case.A, width, case.H)
+    pays = name == "r" and case.reward_loss == "hurdle"
+    target = target * (target > 0.0) if pays else target
     latent = name == "f" and case.transition == "latent"
     h_m = h_m if latent and case.shortcut else h_m[..., :0]
     alpha = ALPHAS["rdf".index(name)]
@@ -156,10 +160,12 @@ def fit(case):
             onp.ones(h.shape[:-1] + (1,)),
         )
         inputs = (h, one) if name == "d" else (h, h_m, a, one)
-        of = name, nets, inputs, target, alpha / two.B, layers.Buffers(), latent
+        n = encoder.paying_steps(nets["r"], target[:, None]) if name == "r" else two.B
+        of = name, nets, inputs, target, alpha / n, layers.Buffers(), latent
         squares, lambda_v, g = encoder.fit(*of, B=case.B if name == "r" else None)
         g |= {"v": lambda_v}
-        return alpha * squares.sum() / (2 * two.B), {name: c * x for name, x in g.items()}
+        total = alpha * (squares / (2 * np.reshape(n, -1))).sum()
+        return total, {name: c * x for name, x in g.items()}
 
     return Problem({**phi, "v": onp.zeros((two.S, two.B, two.hidden))}, text, hand)
 

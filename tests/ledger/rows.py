@@ -33,7 +33,7 @@ units: decoder_and_reward, fit
 Eq. 2 r | reward model
 $ \hat{r}_t = r(h_t, a_t)
 text: paper.model.reward
-hand: adjoint.model.fit, adjoint.policy.imagine
+hand: adjoint.model.fit, adjoint.policy.imagine, adjoint.policy.mean_and_slopes
 units: decoder_and_reward, fit, reward_slopes
 
 Eq. 2 f | transition model
@@ -77,7 +77,7 @@ A.2 rew | reward loss
 $ L_{rew} = \frac{1}{2} [r(h_t, a_t) - r_t]^2
 text: paper.losses.model_losses # loss_reward, paper.losses.reward_errors,
       paper.losses.reward_weights, paper.losses.half_square
-hand: adjoint.model.fit, adjoint.model.detached
+hand: adjoint.model.fit, adjoint.model.detached, adjoint.model.paying_steps
 units: reward_errors, model_losses, fit
 
 A.2 decoder | decoder loss

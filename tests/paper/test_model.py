@@ -233,7 +233,7 @@ def test_the_untrained_policy_is_its_noise():
 
 
 @pytest.mark.parametrize("combine", COMBINES)
-@pytest.mark.parametrize(("reward_loss", "of_r"), [("weighted", 2), ("square", 1)])
+@pytest.mark.parametrize(("reward_loss", "of_r"), [("weighted", 2), ("square", 1), ("hurdle", 3)])
 def test_fresh_parameters_have_the_layers_named_in_the_module(combine, reward_loss, of_r):
     phi = model.init_model(onp.random.default_rng(0), 2, 1, 3, 5, combine, reward_loss=reward_loss)
     layers = {"b.q": (6, 3), "d": (3, 2), "f": (4, 6), "r": (4, of_r)}
