@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 SMALL = "--quiet --smoke --set hidden=64 model_steps=5"
-SWITCHES = "N=3 k=2 topk_rule=sab store=after combine=add exploration=1 model_lr_fall=squared"
+SWITCHES = "N=3 k=2 topk_rule=sab store=after combine=add reward_loss=square"
 COMMANDS = {
     "passive": f"--task dummy_pmt {SMALL} episodes=52 replay_episodes=20",
     "active": f"--task dummy_amt --seeds 3 --jobs 2 {SMALL}",

@@ -62,10 +62,10 @@ class Agent:
         self.encoder, self.a, self.steps = None, None, steps
         self.h, self.u = [], []  # h_t (S, B, H) and u_t (S, B, A) of every step so far
 
-    def act(self, o_t, eta_t=0.0, min_std=0.0):
+    def act(self, o_t, eta_t=0.0):
         """Action on the next observation; without noise η_t, the policy's mean.
 
-        a_t = squash(μ(h_t) + max(σ(h_t), min_std) η_t)
+        a_t = squash(μ(h_t) + σ(h_t) η_t)
 
         o_t (B, O), or (S, B, O) for a batch of seeds; returns a_t (B, A) or (S, B, A).
         ValueError where o_t has another shape.
@@ -82,7 +82,7 @@ class Agent:
             self.a = np.zeros(o_sb.shape[:2] + (self.theta["pi.b2"].shape[-1] // 2,), dtype)
         self.h.append(self.encoder.step(np.concatenate((o_sb, self.a), axis=-1)))
         mean, std = policy(self.theta, self.h[-1])
-        self.u.append(mean + np.maximum(std, min_std) * eta_t)
+        self.u.append(mean + std * eta_t)
         self.a = squash(self.u[-1], self.a_max)
         return self.a.reshape(o_t.shape[:-1] + self.a.shape[-1:]).copy()  # some clip it in place
 

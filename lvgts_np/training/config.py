@@ -95,13 +95,11 @@ class Config:
     model_steps: int = setting(20, "Adam steps of the model an iteration", ">= 1")
     model_batch: int = setting(64, "episodes in a mini-batch", ">= 1")
     model_lr: float = setting(6e-3, "learning rate of the model, decayed to 10 % of this", "> 0")
-    model_lr_fall: str = setting("linear", "shape of model_lr's decay", ("linear", "squared"))
     model_beta_2: float = setting(0.95, "beta_2 of the model's Adam", "in [0, 1)")
     replay_episodes: int = setting(3_200, "size of the replay buffer, an iteration or more", ">= 1")
     # Policy learning [Alg. 1]
     policy_lr: float = setting(6e-3, "learning rate of the policy, decayed to 5 % of this", "> 0")
     warmup: float = setting(0.2, "share of the run in which only the model learns", "in [0, 1]")
-    exploration: float = setting(0.0, "min_std of actions as policy learning starts (M10)", ">= 0")
     clip_norm: float = setting(1.0, "max_norm of each gradient, of all parameters", "> 0")
     # The loop
     grad: str = setting("adjoint", "gradient backend; autograd: reference", ("adjoint", "autograd"))
@@ -214,7 +212,8 @@ LAG_SWEEP = {"reward_loss": "hurdle", "alpha_reward": 5.0}
 SWITCHES = {
     "pendulum_version": ("v1",), "distractor_scale": (0.0, 1.0), "combine": ("add",),
     "encoder_N": (0,), "topk_rule": ("sab",), "transition": ("latent",), "reward_units": ("relu",),
-    "reward_loss": ("square",), "count_from": (1,), "gamma": (0.9, 0.75), "store": ("after",),
+    "reward_loss": ("square", "hurdle"), "count_from": (1,), "gamma": (0.9, 0.75),
+    "store": ("after",),
 }  # fmt: skip
 
 

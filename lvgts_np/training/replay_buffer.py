@@ -7,15 +7,15 @@ import numpy as np
 from lvgts_np.tasks.protocol import play
 
 
-def collect(task, agent, noise, eta=None, min_std=0.0):
+def collect(task, agent, noise, eta=None):
     """Whole episodes that the agent plays: Episodes and pre-squash actions (T, S, B, A). [Alg. 1]
 
-    noise (from `Task.draw`, with a seed axis) is the task's, eta (T, S, B, A) the policy's, whose
-    std is at least min_std; without it the policy acts by its mean.
+    noise (from `Task.draw`, with a seed axis) is the task's, eta (T, S, B, A) the policy's; without
+    it the policy acts by its mean.
     """
     agent.reset(task.T)
     draws = itertools.repeat(0.0) if eta is None else iter(eta)
-    episodes = play(task, noise, lambda o_t: agent.act(o_t, next(draws), min_std))
+    episodes = play(task, noise, lambda o_t: agent.act(o_t, next(draws)))
     return episodes, np.stack(agent.u)
 
 

@@ -1,14 +1,12 @@
 """Algorithm 1, outer loop: collect episodes, fit the model, improve the policy."""
 
 import itertools
-import math
 import reprlib
 import time
 
 import numpy as np
 
 from lvgts_np import adjoint
-from lvgts_np.paper.constants import LOG_STD
 from lvgts_np.paper.credit import phase_cotangents
 from lvgts_np.training.agent import (
     BACKENDS,
@@ -162,14 +160,7 @@ class Trainer:
         B = c.episodes_per_iteration
         noise = self.draw("task", B)
         eta = self.draw_eta("policy", B)
-        # UNSPECIFIED: exploration. r learns the value of a clear observation only from observations
-        # that differ, and the policy's std shrinks as it learns to recall. The noise of an episode
-        # is inferred, so collected actions may have a larger std than the policy's: at least
-        # x^(1-p) s^p, x being the exploration, s the policy's lower bound, p the cube of the
-        # progress, so that it decays late. (M10)
-        p = self.policy_progress**3
-        min_std = c.exploration ** (1.0 - p) * math.exp(LOG_STD[0] * p)
-        episodes, u = collect(self.task, self.agent(), noise, eta.astype(c.dtype), min_std)
+        episodes, u = collect(self.task, self.agent(), noise, eta.astype(c.dtype))
         r = training_reward(episodes, c.distractor_scale)
         self.replay_buffer.add(episodes.o, episodes.a, r)
         self.interval.append(
@@ -188,11 +179,8 @@ class Trainer:
             self.phi, batch, c.encoder, c.alphas, self.buffers, c.forms
         )
         losses = dict(zip(LOSSES, losses, strict=True))
-        # UNSPECIFIED: the optimiser; Adam, its rate decayed to 10 % over the run, x = 0..1, as
-        # 1 - 0.9 x or as 1 - 0.9 x (2 - x) = 0.1 + 0.9 (1 - x)².
-        last = max(c.iterations - 1, 1)
-        steeper = 1.0 if c.model_lr_fall == "linear" else 2.0 - self.iteration / last
-        lr = c.model_lr * (1.0 - 0.9 * self.iteration / last * steeper)
+        # UNSPECIFIED: the optimiser; Adam, its rate decayed to 10 % over the run.
+        lr = c.model_lr * (1.0 - 0.9 * self.iteration / max(c.iterations - 1, 1))
         self.phi, self.adam_phi = self._step(
             self.phi, self.adam_phi, losses, gradient, lr, c.model_beta_2
         )

@@ -125,9 +125,9 @@ class ForcedAgent(Agent):
         super().__init__(phi, theta, agent.k, agent.rule, agent.a_max, agent.grad)
         self.task, self.forced, self.nudge = task, forced, nudge
 
-    def act(self, o_t, eta_t=0.0, min_std=0.0):
+    def act(self, o_t, eta_t=0.0):
         """Action on the next observation, as `Agent.act`."""
-        super().act(o_t, eta_t, min_std)
+        super().act(o_t, eta_t)
         t = len(self.u) - 1
         if self.forced is not None and t in self.task.cue:
             self.a = onp.zeros_like(self.a) + self.forced[:, None]

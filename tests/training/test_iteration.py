@@ -32,7 +32,7 @@ SMALL |= {
     "k": 2,
 }
 CONFIGS = {
-    "lvgts": preset("dummy_amt", **{**SMOKE, **SMALL, "exploration": 2.0}),
+    "lvgts": preset("dummy_amt", **{**SMOKE, **SMALL, "reward_loss": "hurdle"}),
     "lm_svg": preset(
         "pendulum_pmt",
         **{
@@ -40,7 +40,6 @@ CONFIGS = {
             **SMALL,
             "algo": "lm_svg",
             "encoder_N": 0,
-            "model_lr_fall": "squared",
             "model_beta_2": 0.9,
         },
         **{"replay_episodes": 6, "clip_norm": 0.2, "store": "after", "count_from": 1},
@@ -74,20 +73,18 @@ class Restated:
         c, n = self.c, math.ceil(self.c.episodes / self.c.episodes_per_iteration)
         first = math.floor(c.warmup * n)  # iteration in which the policy learns
         p = max(0, i - first) / (n - first)  # share of the policy's training
-        episodes, u = self.collect(c.exploration ** (1 - p**3) * math.exp(-1.0 * p**3))
+        episodes, u = self.collect()
         for _ in range(c.model_steps):
-            keep = 1 - i / (n - 1)
-            keep = keep**2 if c.model_lr_fall == "squared" else keep
-            self.fit_model(c.model_lr * (0.1 + 0.9 * keep))
+            self.fit_model(c.model_lr * (0.1 + 0.9 * (1 - i / (n - 1))))
         if i >= first:
             self.improve_policy(episodes, u, c.policy_lr * (0.05 + 0.95 * (1 - p)))
 
-    def collect(self, min_std):
+    def collect(self):
         c, B = self.c, self.c.episodes_per_iteration
         noise = {name: x[None] for name, x in self.task.draw(self.rng["task"], B).items()}
         eta = self.rng["policy"].standard_normal((c.T, B, 1))[:, None]
         agent = Agent(self.phi, self.theta, c.k, c.topk_rule, c.a_max)
-        episodes, u = collect(self.task, agent, noise, eta, min_std)
+        episodes, u = collect(self.task, agent, noise, eta)
         r = episodes.r_recall + c.distractor_scale * episodes.r_distractor
         for b in range(B):
             slot = self.count % c.replay_episodes
@@ -173,16 +170,11 @@ BUGS = [
      "lvgts"),
     (Trainer._fit_model, "1.0 - 0.9 *", "1.0 + 0.9 *", "lvgts"),
     (Trainer._fit_model, "c.iterations - 1", "c.iterations", "lvgts"),
-    (Trainer._fit_model, "2.0 - self", "2.0 + self", "lm_svg"),
-    (Trainer._fit_model, '== "linear"', '!= "linear"', "lvgts"),
     (Trainer._fit_model, ", c.model_beta_2", "", "lm_svg"),
     (Trainer.iterate, ">= self.config.warmup", "> self.config.warmup", "lvgts"),
     (Trainer.iterate, "range(self.config.model_steps)", "range(1)", "lvgts"),
     (Trainer.policy_progress.fget, "self.iteration - c.warmup", "self.iteration - 0 * c.warmup",
      "lvgts"),
-    (Trainer._collect, "policy_progress**3", "policy_progress**2", "lvgts"),
-    (Trainer._collect, "LOG_STD[0] * p", "LOG_STD[1] * p", "lvgts"),
-    (Trainer._collect, ", min_std)", ")", "lvgts"),
     (Trainer._collect, "c.distractor_scale", "1.0", "lm_svg"),
     (Trainer._step, "clip_norm(g, self.config.clip_norm)", "g", "lm_svg"),
     (Trainer.infer, 'c.rollout["shortcut"]', "True", "lm_svg"),
@@ -211,7 +203,8 @@ def test_the_bug_is_caught(monkeypatch, bug):
 def test_a_step_raises_the_imagined_return_and_lowers_the_loss(monkeypatch, algo):
     """Where nothing is detached, a first small step of either goes the right way."""
     config = CONFIGS["lvgts"].replace(algo=algo, N=7, alpha_transition=0.0, warmup=0.0)
-    config = config.replace(policy_lr=1e-6, model_lr=1e-6, model_steps=1)
+    small = {"policy_lr": 1e-6, "model_lr": 1e-6, "model_steps": 1}
+    config = config.replace(**small, reward_loss="square")  # with no weights and no σ
     trainer, seen = Trainer(config, [3]), {}
     for name in ("model_loss_and_grad", "return_and_grad"):
         backend = getattr(trainer.backend, name)
