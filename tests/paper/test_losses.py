@@ -131,6 +131,39 @@ def test_rewards_without_an_error_have_finite_weights():
     onp.testing.assert_allclose(root[..., :1] ** 2, w)
 
 
+def hurdle_loss(y, p, r):
+    """Reward loss of seeds with one guess each for all steps (S, T·B, 1), σ = 0.5."""
+    out = (np.ones(r.shape) * np.reshape(x, (-1, 1, 1)) for x in (y, 0.5, p))
+    return sum(losses.half_square(error) for error in losses.reward_errors(*out, r, T=1))
+
+
+def test_the_least_loss_of_a_hurdle_is_at_what_is_paid_and_how_often():
+    r = onp.array([[[0.0], [3.0], [0.0], [-1.0], [2.0]], [[0.0], [0.0], [0.0], [0.0], [4.0]]])
+    best = {"y": onp.array([4 / 3, 4.0]), "p": onp.array([0.6, 0.2])}
+    slopes = value_and_grad(lambda x: np.sum(hurdle_loss(**x, r=r)))(best)[1]
+    for slope in slopes.values():
+        onp.testing.assert_allclose(slope, [0.0, 0.0], atol=1e-12)
+    for off in (0.1, -0.1):
+        assert onp.all(hurdle_loss(best["y"], best["p"] + off, r) > hurdle_loss(**best, r=r))
+
+
+def test_steps_that_surely_pay_nothing_change_no_loss_of_a_hurdle():
+    rng, T, more = onp.random.default_rng(0), 3, 40
+    y, mae, r = rng.standard_normal((3, 2, T * 4, 1))
+    p = rng.random((2, T * 4, 1))
+    longer = [onp.concatenate((x, 7.0 * onp.ones((2, more * 4, 1))), axis=1) for x in (y, mae)]
+    longer += [onp.concatenate((x, onp.zeros((2, more * 4, 1))), axis=1) for x in (p, r)]
+    both = (losses.reward_errors(*x, n) for x, n in (((y, mae, p, r), T), (longer, T + more)))
+    short, long = (sum(losses.half_square(error) for error in errors) for errors in both)
+    onp.testing.assert_allclose(long, short, rtol=1e-12)
+
+
+def test_a_batch_without_any_reward_teaches_a_hurdle_only_that():
+    y, mae, p = onp.ones((3, 1, 4, 1))
+    errors = losses.reward_errors(y, mae, p, onp.zeros((1, 4, 1)), T=2)
+    assert [losses.half_square(error)[0] for error in errors] == [0.0, 0.0, 0.5 * 4]
+
+
 def test_the_total_is_the_weighted_sum_for_each_seed():
     rows = onp.array([[1.0, 2.0], [10.0, 20.0], [100.0, 200.0]])
     assert onp.array_equal(losses.total_loss(list(rows), ALPHAS), [80.0, 160.0])

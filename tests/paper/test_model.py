@@ -273,3 +273,15 @@ def test_attention_is_over_the_strict_past():
     for t in range(3):
         assert onp.array_equal(h[t], moved[t])
     assert not onp.array_equal(h[3], moved[3])
+
+
+@pytest.mark.parametrize(("p", "share"), [(-1.0, 0), (0.04, 0), (0.5, 0.5), (0.96, 1), (2.0, 1)])
+def test_a_reward_of_a_step_that_surely_pays_nothing_is_0_without_a_slope(p, share):
+    phi = model.init_model(onp.random.default_rng(0), 1, 1, 2, 3, reward_loss="hurdle")
+    phi["r.W2"][..., 2], phi["r.b2"][..., 2] = 0.0, p
+    h, a = onp.ones((1, 4, 2)), onp.ones((1, 4, 1))
+    y, _, _ = model.predict_reward(phi, h, a)
+    onp.testing.assert_allclose(model.reward(phi, h, a), share * y, atol=1e-15)
+    slope = value_and_grad(lambda phi: np.sum(model.reward(phi, h, a)))(phi)[1]["r.b2"]
+    inside = 0.05 < p < 0.95
+    onp.testing.assert_allclose(slope[0, 0], [4 * share, 0.0, inside * y.sum() / 0.9], atol=1e-14)
