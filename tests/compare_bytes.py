@@ -30,6 +30,7 @@ COMMANDS = {
     "active": f"--task dummy_amt --seeds 3 --jobs 2 {SMALL}",
     "float64": f"--task pendulum_pmt --dtype float64 {SMALL}",
     "switches": f"--task pendulum_amt {SMALL} {SWITCHES} encoder_N=0",
+    "hurdle": f"--task dummy_amt {SMALL} reward_loss=hurdle",
     "autograd": f"--task pendulum_amt --algo lm_svg --grad autograd {SMALL}",
     "autograd_switches": f"--task dummy_pmt --grad autograd --dtype float64 {SMALL} {SWITCHES}",
     "config": "--config ROOT/switches/pendulum_amt/lvgts/seed_0/config.json --first-seed 3 --quiet",

@@ -164,7 +164,7 @@ def losses(p, episodes, encoder, shortcut, transition, reward_units):
         h, w, q = ([stop(x) for x in xs] for xs in (h, w, q))
         trans += sum(transition_losses(p, h, w, q, a, shortcut, transition))
     rewards = [r for at_t in predicted for _, r in at_t]
-    paying = sum(r != 0 for r in rewards) or 1
+    paying = max(sum(r != 0 for r in rewards), B)  # at least one step of each episode
     errors = paying if len(predicted[0][0][0]) == 3 else B * T
     return sum(map(reward_loss, predicted)) / errors, 0.5 * decoder / (B * T), trans / B
 

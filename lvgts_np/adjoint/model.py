@@ -86,9 +86,9 @@ def fit(name, nets, x, target, alpha, buffers, tanh=False, B=None):
     L = Σ |e|²,   λ = α e,   e = (y - target, σ - |y - target|),   (y, σ) = MLP(x)
 
     Only f and r have a σ, and only f the tanh: y = tanh(MLP(x)), λ_MLP = λ_y (1 - y²). With a σ
-    r's errors have weights, and it may have a third, see `detached`; B is given for r. x, the parts
-    of the input, the last of them ones; alpha is α of Eq. 7 over the number of errors, of each seed
-    (S, 1, 1) or one. Returns L (S,), λ_v (in a buffer), gradient.
+    r's errors have weights, and with a p there is a third, p - z, see `detached`; B is given for r.
+    x, the parts of the input, the last of them ones; alpha is α of Eq. 7 over the number of errors,
+    one for all seeds or (S, 1, 1). Returns L (S,), λ_v (in a buffer), gradient.
     """
     net, n, dtype = nets[name], target.shape[1], x[0].dtype
     width, hidden = net.W1.shape[1:]
@@ -138,7 +138,11 @@ def detached(mae, p, error, r, B):
 
 
 def paying_steps(net, r):
-    """Number of errors that L_rew averages over: steps that pay, where r has a p, or all. (M19)"""
+    """Number of errors that L_rew averages over: all, or steps that pay if r has a p. (M19)
+
+    r (S, T, B, 1); (S, 1, 1), at least one an episode.
+    """
     if net.W2.shape[-1] < 3:
         return r[0].size
-    return np.maximum(np.count_nonzero(r, axis=(1, 2, 3)), 1).astype(r.dtype)[:, None, None]
+    paying = np.count_nonzero(r, axis=(1, 2, 3))
+    return np.maximum(paying, r.shape[2]).astype(r.dtype)[:, None, None]

@@ -119,8 +119,8 @@ def mean_and_slopes(out):
     y, p = out[..., :1], out[..., 1:]
     if p.shape[-1] == 0:
         return y, np.ones_like(y)
-    inside = (p > PAY_MARGIN) & (p < 1.0 - PAY_MARGIN)
     p = np.clip((p - PAY_MARGIN) / (1.0 - 2.0 * PAY_MARGIN), 0.0, 1.0)
+    inside = (p > 0.0) & (p < 1.0)
     return p * y, np.concatenate((p, y * inside / (1.0 - 2.0 * PAY_MARGIN)), axis=-1)
 
 

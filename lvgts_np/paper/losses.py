@@ -42,25 +42,22 @@ def reward_errors(y, mae, p, r, T):
     """Errors of the reward's distribution (y, σ, p), as `predict_reward` has it. [Alg. 1, A.2]
 
     √(w z/π) e,   √(z/π) (σ - SG(|e|)),   √(1/π) (p - z),
-    e = y - r,   z = [r ≠ 0],   π = the mean of z over episodes and steps,   w of `reward_weights`
+    e = y - r,   z = [r ≠ 0],   π = max(mean of z, 1 / T),   w of `reward_weights`
 
-    Without p all steps count as paying, z = π = 1, and two errors are left; without σ only e.
-    All (S, T·B, 1), of T steps; what r lacks is (S, T·B, 0).
+    Without p all steps count as paying, z = π = 1; without σ there is only e. All (S, T·B, 1), of T
+    steps; what r lacks, and the errors of that, are (S, T·B, 0).
     """
     error = y - r
     if mae.shape[-1] == 0:
         return (error,)
     # DEVIATION: A.2's loss is the plain square, though Algorithm 1's r is a distribution. (M19)
-    pays, share = onp.ones_like(r), 1.0
-    if p.shape[-1] > 0:
-        # UNSPECIFIED: what r learns where few steps pay. y and σ learn from those that do, all is
-        # averaged over these, and so no length of an episode changes what one of them counts. (M19)
-        pays = (r != 0.0).astype(r.dtype)
-        share = onp.maximum(onp.mean(pays, axis=1, keepdims=True), 1.0 / r.shape[1])
+    # UNSPECIFIED: what r learns where few steps pay. y and σ learn from those that do, and all is
+    # averaged over these: what one of them counts is the same in an episode of any length. (M19)
+    pays = (r != 0.0).astype(r.dtype) if p.shape[-1] else onp.ones_like(r)
+    share = onp.maximum(onp.mean(pays, axis=1, keepdims=True), 1.0 / T)
     weights = reward_weights(detach(mae), pays * detach(error), T) * pays
-    of_y = onp.sqrt(weights / share) * error
     of_mae = onp.sqrt(pays / share) * (mae - onp.abs(detach(error)))
-    return (of_y, of_mae) if p.shape[-1] == 0 else (of_y, of_mae, (p - pays) / onp.sqrt(share))
+    return onp.sqrt(weights / share) * error, of_mae, (p - pays) / onp.sqrt(share)
 
 
 def reward_weights(mae, error, T):

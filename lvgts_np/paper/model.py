@@ -10,7 +10,7 @@ import numpy as onp
 
 from lvgts_np.paper.attention import append, read, scores, topk_weights
 from lvgts_np.paper.autodiff import detach, tanh
-from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE, PAY_MARGIN
+from lvgts_np.paper.constants import LOG_STD, MIN_NOISE_SCALE, OUTPUTS_OF_R, PAY_MARGIN
 from lvgts_np.paper.nets import clip, huberized_relu, init_mlp, mlp, relu
 
 
@@ -129,9 +129,8 @@ def reward(phi, h_t, a_t, units="huberized"):
     y_t, _, p_t = predict_reward(phi, h_t, a_t, units)
     if p_t.shape[-1] == 0:
         return y_t
-    # UNSPECIFIED: the mean of a distribution that is 0 where nothing is paid. At many steps that
-    # surely pay nothing slopes of almost 0 add up to more than the credit; there it is exactly 0,
-    # and so is its slope. (M19)
+    # UNSPECIFIED: the mean of a distribution of which a part is exactly 0. Where p is below ε it is
+    # 0 and has no slope: at hundreds of steps that pay nothing slopes of almost 0 add up. (M19)
     return clip((p_t - PAY_MARGIN) / (1.0 - 2.0 * PAY_MARGIN), 0.0, 1.0) * y_t
 
 
@@ -200,7 +199,7 @@ def init_model(
         raise ValueError(f"unknown combine {combine!r}")
     if transition not in ("query", "latent"):
         raise ValueError(f"unknown transition {transition!r}")
-    if reward_loss not in ("square", "weighted", "hurdle"):
+    if reward_loss not in OUTPUTS_OF_R:
         raise ValueError(f"unknown reward_loss {reward_loss!r}")
     # UNSPECIFIED: the initial weights. They decide whether attention forms on the steps that
     # observed o_m or on later ones that copied it, which makes the shortcut two hops long. So keys
@@ -213,8 +212,7 @@ def init_model(
     phi |= init_mlp(rng, "d", H, hidden, O)
     reads, of = (H, H) if transition == "latent" else (0, 2 * H)  # h_m; a query's mean and error
     phi |= init_mlp(rng, "f", H + reads * shortcut + A, hidden, of)
-    of_r = {"square": 1, "weighted": 2, "hurdle": 3}[reward_loss]
-    phi |= init_mlp(rng, "r", H + A, hidden, of_r)
+    phi |= init_mlp(rng, "r", H + A, hidden, OUTPUTS_OF_R[reward_loss])
     if combine == "mlp":
         phi |= init_mlp(rng, "b.c", H + H, hidden, H, last=0.1)
     return phi

@@ -47,6 +47,8 @@ def problem(config, task):
     sizes = task.O, task.A, c.H, c.hidden
     f = {"shortcut": c.rollout["shortcut"], "transition": c.transition}
     phi = randomised(init_model(rng, *sizes, c.combine, **f, reward_loss=c.reward_loss), rng)
+    phi["r.W2"][..., 2:] *= 0.1
+    phi["r.b2"][..., 2:] = 0.5  # p, where it has a slope: else no return would have one
     theta = randomised(init_policy(rng, c.H, task.A, c.hidden), rng)
     noise = {name: x[None] for name, x in task.draw(rng, B).items()}
     eta = rng.standard_normal((c.T, 1, B, task.A))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lvgts_np.paper.constants import OUTPUTS_OF_R
 from lvgts_np.training.agent import make_task
 from lvgts_np.training.config import TASKS, ConfigError
 
@@ -36,7 +37,7 @@ def numbers(c):
     memory = mlp(2 * H, H) if c.combine == "mlp" else 0
     latent = c.transition == "latent"
     f = mlp(H + A + H * (latent and c.rollout["shortcut"]), H if latent else 2 * H)
-    r = mlp(H + A, {"square": 1, "weighted": 2, "hurdle": 3}[c.reward_loss])
+    r = mlp(H + A, OUTPUTS_OF_R[c.reward_loss])
     model = mlp(O + A + H, H) + H * H + mlp(H, O) + f + r + memory
     return model, mlp(H, 2 * A), c.T * c.replay_episodes * (O + A + 1)
 

@@ -20,7 +20,7 @@ from lvgts_np.check.oracles import complex_step
 from lvgts_np.paper import attention, imagine, losses
 from lvgts_np.paper import credit as text
 from lvgts_np.paper.autodiff import value_and_grad
-from lvgts_np.paper.constants import TOPK_RULES
+from lvgts_np.paper.constants import REWARD_LOSSES, TOPK_RULES
 
 ALPHAS = (20.0, 1.0, 0.5)
 HALF = settings(max_examples=max(10, settings.default.max_examples // 2))
@@ -95,6 +95,22 @@ def check_model(case, tolerance=1e-12, dtype=onp.float64, **changes):
     assert_same("model_loss_and_grad", case, mine, (each, gradient), tolerance)
 
 
+def check_unpaid(case):
+    """One of the seeds is never paid, the next once."""
+    case = case._replace(S=3, reward_loss="hurdle")
+    phi, (o, a, r) = model_problem(case)
+    r[:, 0] = 0.0
+    r[1:, 1] = r[0, 1, 1:] = 0.0
+    f = lambda phi: total_loss(phi, (o, a, r), case)  # noqa: E731
+    (_, each), gradient = value_and_grad(f)(phi)
+    mine = adjoint_losses(phi, (o, a, r), case)
+    assert_same("model_loss_and_grad", case, mine, (each, gradient), 1e-12)
+
+
+def test_seeds_that_are_never_paid_or_once():
+    check_unpaid(CASE)
+
+
 def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False, **changes):
     case = case._replace(**changes)
     phi, theta, inferred = random_replay(case, case.rng)
@@ -158,8 +174,9 @@ def test_float32_is_close(case):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(onp.float32, 1e-4), (onp.float64, 1e-12)])
 @pytest.mark.parametrize("lm_svg", [False, True])
-def test_also_at_the_sizes_of_a_real_run(dtype, tolerance, lm_svg):
-    case = FULL._replace(lm_svg=lm_svg)
+@pytest.mark.parametrize("reward_loss", REWARD_LOSSES)
+def test_also_at_the_sizes_of_a_real_run(dtype, tolerance, lm_svg, reward_loss):
+    case = FULL._replace(lm_svg=lm_svg, reward_loss=reward_loss)
     check_model(case, tolerance, dtype)
     check_policy(case, tolerance, dtype)
     check_credit(case, tolerance, dtype)
@@ -362,8 +379,9 @@ def test_a_seed_alone_and_in_a_batch_has_the_same_bits(case, dtype, tie):
 
 @pytest.mark.parametrize("dtype", [onp.float32, onp.float64])
 @pytest.mark.parametrize(("S", "B"), [(3, 37), (7, 128)])
-def test_also_with_more_seeds_than_a_block_holds(dtype, S, B):
-    check_seeds_are_independent(FULL._replace(S=S, B=B), dtype)
+@pytest.mark.parametrize("reward_loss", ["square", "hurdle"])
+def test_also_with_more_seeds_than_a_block_holds(dtype, S, B, reward_loss):
+    check_seeds_are_independent(FULL._replace(S=S, B=B, reward_loss=reward_loss), dtype)
 
 
 @pytest.mark.parametrize(("S", "B"), [(2, model.ROWS + 1), (model.ROWS // 25 + 1, 25)])
@@ -511,11 +529,13 @@ BUGS = [
     (model.detached, ".reshape(error.shape) * pays", ".reshape(error.shape)", HURDLE),
     (model.detached, "(error * pays if", "(error if", HURDLE),
     (model.paying_steps, "W2.shape[-1] < 3", "W2.shape[-1] < 4", HURDLE),
+    (model.paying_steps, "np.maximum(paying, r.shape[2])", "paying", check_unpaid),
+    (model.paying_steps, "r.shape[2])", "1)", check_unpaid),
     (policy.mean_of, "else slice(1)", "else slice(1, None)",
      partial(check_policy, reward_loss="weighted")),
     (policy.mean_and_slopes, "p, y * inside", "p, inside", PAYING),
     (policy.mean_and_slopes, "(p, y *", "(p * p, y *", PAYING),
-    (policy.mean_and_slopes, "(p > PAY_MARGIN) &", "", PAYING),
+    (policy.mean_and_slopes, "(p > 0.0) &", "", PAYING),
     (layers.hidden_layer, "0.0, 1.0", "0.0, 2.0", check_model),
     (layers.networks, 'reward_units == "huberized"', "True", RELU),
     (model.block_gradient, ", reward_units=reward_units", "", RELU),

@@ -66,7 +66,7 @@ def latent_errors(case):
 
 @unit
 def reward_errors(case):
-    """Errors of the reward's distribution. [Alg. 1, A.2]   √(w z) (y - r),   σ,   p - z"""
+    """Errors of the reward's distribution. [A.2]   √(w z) (y - r),   √z (σ - SG(|e|)),   p - z"""
     T, names = 2, {"square": ("y",), "weighted": ("y", "mae"), "hurdle": ("y", "mae", "p")}
     y, mae, p, r = (
         onp.concatenate(onp.split(x, T, axis=-1), axis=-2) for x in drawn(case, T, T, T, T)
@@ -74,7 +74,7 @@ def reward_errors(case):
     x = {"y": y, "mae": 0.2 + 0.1 * mae, "p": p}  # some of them under 0.2
     x = {name: x[name] for name in names[case.reward_loss]}
     r = r * (r > 0.0) if "p" in x else r  # some steps pay nothing
-    paying = onp.maximum((r != 0.0).sum(axis=(1, 2)), 1) if "p" in x else r[0].size
+    paying = onp.maximum((r != 0.0).sum(axis=(1, 2)), case.B) if "p" in x else r[0].size
 
     def text(x):
         out = (x.get(name, y[..., :0]) for name in ("y", "mae", "p"))

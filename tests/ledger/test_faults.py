@@ -43,7 +43,7 @@ MORE = [
     (losses.reward_weights, "c / s**2", "c / s"),
     (losses.reward_errors, "(p - pays)", "(p + pays)"),
     (losses.reward_errors, "pays * detach(error)", "detach(error)"),
-    (losses.reward_errors, "1.0 / r.shape[1])", "1.0)"),
+    (losses.reward_errors, "1.0 / T)", "1.0)"),
     (model.predict_reward, "out[..., :1], out[..., 1:2]", "out[..., -1:], out[..., 1:2]"),
     (model.reward, "(p_t - PAY_MARGIN)", "(p_t + PAY_MARGIN)"),
     (by_hand_losses.detached, "np.sqrt(c)", "c"),

@@ -1,12 +1,17 @@
 """Each task of the suite is right, and agents that know it earn its bounds."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
+import suite_table
 from hypothesis import given
 from hypothesis import strategies as st
 from suite import ByContent, Chain, KeyToDoor, Memories, TMaze, Tracking
 
 from lvgts_np.check.strategies import scales, seeds
+from lvgts_np.cli import main
 from lvgts_np.tasks.check import bounds_of, check_task
 from lvgts_np.tasks.protocol import play
 
@@ -125,3 +130,24 @@ def test_an_agent_that_knows_the_task_earns_its_bound(task, bound, agent):
     total = play(task, task.draw(rng, B), acting.send).r_recall.sum(axis=0)
     error = total.std() / np.sqrt(B)
     assert abs(total.mean() - bounds_of(task)[bound]) < 4 * error + 1e-9
+
+
+def test_the_table_takes_runs_once_and_keeps_the_others(tmp_path, monkeypatch):
+    before, table = suite_table.TABLE.read_text(), tmp_path / "tasks.csv"
+    table.write_text(before)
+    monkeypatch.setattr(suite_table, "TABLE", table)
+    suite_table.main([])
+    assert table.read_text() == before
+    words = f"--task suite:Chain --seeds 2 --smoke --quiet --out {tmp_path} --set task.lags=[1,2]"
+    assert main(words.split()) == 0
+    for _ in range(2):
+        suite_table.main([str(tmp_path / "suite.Chain")])
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    new = [row for row in rows if row["arguments"] == "task.lags=[1,2]"]
+    assert len(rows) == len(before.splitlines()) - 1 + 2
+    for seed, row in enumerate(new):
+        path = tmp_path / f"suite.Chain/lvgts/seed_{seed}/summary.json"
+        summary = json.loads(path.read_text())
+        assert (row["task"], row["algo"], row["seed"]) == ("Chain", "lvgts", str(seed))
+        assert float(row["final_return"]) == summary["final_eval_return_recall"]
+        assert float(row["compass_sign"]) == summary["compass_sign"]

@@ -11,7 +11,14 @@ import pytest
 
 from lvgts_np import adjoint
 from lvgts_np.paper import gradients, imagine, losses
-from lvgts_np.paper.constants import COMBINES, REWARD_UNITS, STORES, TOPK_RULES, TRANSITIONS
+from lvgts_np.paper.constants import (
+    COMBINES,
+    REWARD_LOSSES,
+    REWARD_UNITS,
+    STORES,
+    TOPK_RULES,
+    TRANSITIONS,
+)
 from lvgts_np.training.backends import BACKENDS, ParityError, called, check_parity, flat, problem
 from lvgts_np.training.config import ALGOS, SMOKE, TASKS, preset
 from lvgts_np.training.trainer import Trainer, make_task
@@ -40,9 +47,10 @@ def test_they_agree_whatever_the_switches(switches):
     check(**dict(zip(NAMES, switches, strict=True)))
 
 
+@pytest.mark.parametrize("loss", REWARD_LOSSES)
 @pytest.mark.parametrize("units", REWARD_UNITS)
-def test_they_agree_on_the_plain_square_of_the_reward(units):
-    check(reward_loss="square", reward_units=units)
+def test_they_agree_on_every_loss_of_the_reward(loss, units):
+    check(reward_loss=loss, reward_units=units)
 
 
 def test_they_agree_on_a_discounted_return():
@@ -52,8 +60,9 @@ def test_they_agree_on_a_discounted_return():
     assert args[-1] == 0.5
 
 
-def test_the_problem_moves_every_parameter_and_credit_crosses_the_detaches():
-    config = preset("pendulum_amt")
+@pytest.mark.parametrize("loss", REWARD_LOSSES)
+def test_the_problem_moves_every_parameter_and_credit_crosses_the_detaches(loss):
+    config = preset("pendulum_amt", reward_loss=loss)
     for name, args in problem(config, make_task(config)):
         reference = flat(called(gradients, name, args))
         assert all(np.any(x != 0.0) for n, x in reference.items() if n != "rho"), name
@@ -62,11 +71,12 @@ def test_the_problem_moves_every_parameter_and_credit_crosses_the_detaches():
     assert list(BACKENDS) == ["adjoint", "autograd"]
 
 
+@pytest.mark.parametrize("loss", ["weighted", "hurdle"])
 @pytest.mark.parametrize(
     ("function", "parameter"),
     [("model_loss_and_grad", "b.q.b1"), ("return_and_grad", "pi.W2")],
 )
-def test_a_wrong_parameter_is_named_with_its_function(monkeypatch, function, parameter):
+def test_a_wrong_parameter_is_named_with_its_function(monkeypatch, function, parameter, loss):
     right = getattr(adjoint, function)
 
     def wrong(*args):
@@ -75,8 +85,8 @@ def test_a_wrong_parameter_is_named_with_its_function(monkeypatch, function, par
 
     monkeypatch.setattr(adjoint, function, wrong)
     with pytest.raises(ParityError, match=rf"^{function}: .* with respect to {parameter}; --grad"):
-        check()
-    check(grad="autograd")
+        check(reward_loss=loss)
+    check(grad="autograd", reward_loss=loss)
 
 
 @pytest.mark.parametrize("wrong", [lambda x: x + 1e-6, lambda x: x * np.nan, lambda x: x[:, :1]])
