@@ -531,7 +531,7 @@ BUGS = [
     (model.paying_steps, "W2.shape[-1] < 3", "W2.shape[-1] < 4", HURDLE),
     (model.paying_steps, "np.maximum(paying, r.shape[2])", "paying", check_unpaid),
     (model.paying_steps, "r.shape[2])", "1)", check_unpaid),
-    (policy.mean_of, "else slice(1)", "else slice(1, None)",
+    (policy.mean_of, "else slice(1)", "else slice(-1, None)",
      partial(check_policy, reward_loss="weighted")),
     (policy.mean_and_slopes, "p, y * inside", "p, inside", PAYING),
     (policy.mean_and_slopes, "(p, y *", "(p * p, y *", PAYING),

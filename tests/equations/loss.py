@@ -160,7 +160,8 @@ def fit(case):
             onp.ones(h.shape[:-1] + (1,)),
         )
         inputs = (h, one) if name == "d" else (h, h_m, a, one)
-        n = encoder.paying_steps(nets["r"], target[:, None]) if name == "r" else two.B
+        by_step = target.reshape(case.S, 2, case.B, width)
+        n = encoder.paying_steps(nets["r"], by_step) if name == "r" else two.B
         of = name, nets, inputs, target, alpha / n, layers.Buffers(), latent
         squares, lambda_v, g = encoder.fit(*of, B=case.B if name == "r" else None)
         g |= {"v": lambda_v}

@@ -48,7 +48,7 @@ MORE = [
     (model.reward, "(p_t - PAY_MARGIN)", "(p_t + PAY_MARGIN)"),
     (by_hand_losses.detached, "np.sqrt(c)", "c"),
     (by_hand_losses.detached, "reshape(len(mae), -1, B)", "reshape(len(mae), 1, -1)"),
-    (policy.mean_of, "else slice(1)", "else slice(1, None)"),
+    (policy.mean_of, "else slice(1)", "else slice(-1, None)"),
     (imagine.infer, "/ std", "* std"),
     (imagine.transition_read, "read if shortcut else form.read_nothing", "read"),
     (credit.phase_cotangents, "~paid, paid", "paid, paid"),
@@ -75,6 +75,7 @@ MORE = [
 ]
 # fmt: on
 KEPT = "order[-1]", "total[none] = tied / tied.sum(axis=0), 1.0"  # wrong for the adjoint alone
+KEPT += "paying", "1)"  # and where few episodes pay
 BUGS = [bug[:3] for bug in (*test_planted_bugs.BUGS, *test_adjoint.BUGS) if bug[2] not in KEPT]
 BUGS += MORE
 
