@@ -219,6 +219,17 @@ def test_the_lag_sweep_is_that_of_the_files_beside_it():
     assert table("docs/results.md", "lag") == expected
 
 
+def test_the_lag_of_1000_is_that_of_its_file():
+    rows, text = rows_of("lag_1000.csv"), PAGES["docs/results.md"]
+    returns = np.array([[float(row[f"seed_{s}"]) for s in range(3)] for row in rows])
+    bar = (float(rows[0]["max_return"]) + float(rows[0]["myopic_return"])) / 2
+    assert "{:.2f}, {:.2f} and {:.2f}".format(*returns[-1]) in text
+    solved = [row["episodes"] for row, G in zip(rows, returns, strict=True) if np.all(G > bar)]
+    from_here = rows[1 + max(n for n, G in enumerate(returns) if not np.all(G > bar))]["episodes"]
+    assert f"from {int(from_here):,} episodes on" in text
+    assert solved[-1] == "8000"
+
+
 def recorded(task, algo):
     """Rows of seeds 0 to 4 of LVGTS or LM-SVG, from the file that has this task or lag."""
     rows = [row | {"task": f"lag_{row['lag']}"} for row in rows_of("horizon_runs.csv")]
