@@ -102,6 +102,8 @@ def random_model(case, rng):
     theta = model.init_policy(rng, case.H, case.A, case.hidden)
     phi, theta = (random_like(rng, params, case.S, case.scale) for params in (phi, theta))
     phi["r.b2"][..., 1:] += 0.3  # σ of rewards, most of which would be below their least scale
+    phi["r.W2"][..., 2:] *= 0.1  # p, where it has a slope: else few rewards would
+    phi["r.b2"][..., 2:] = 0.5
     return [phi, theta]
 
 

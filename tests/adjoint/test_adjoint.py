@@ -111,6 +111,18 @@ def test_seeds_that_are_never_paid_or_once():
     check_unpaid(CASE)
 
 
+def check_slopes(_=None):
+    """Mean rewards and their slopes where a step pays never, perhaps, always."""
+    p, share, inside = onp.array([[-1, 0, 0], [0.04, 0, 0], [0.5, 0.5, 1], [0.96, 1, 0]]).T
+    mean, slopes = policy.mean_and_slopes(onp.stack((2.0 + 0.0 * p, p), axis=-1))
+    onp.testing.assert_allclose(mean[:, 0], 2.0 * share)
+    onp.testing.assert_allclose(slopes.T, (share, inside * 2.0 / 0.9))
+
+
+def test_the_slopes_of_a_mean_reward():
+    check_slopes()
+
+
 def check_policy(case, tolerance=1e-12, dtype=onp.float64, tie=False, **changes):
     case = case._replace(**changes)
     phi, theta, inferred = random_replay(case, case.rng)
@@ -535,7 +547,7 @@ BUGS = [
      partial(check_policy, reward_loss="weighted")),
     (policy.mean_and_slopes, "p, y * inside", "p, inside", PAYING),
     (policy.mean_and_slopes, "(p, y *", "(p * p, y *", PAYING),
-    (policy.mean_and_slopes, "(p > 0.0) &", "", PAYING),
+    (policy.mean_and_slopes, "(p > 0.0) &", "(p < 9.0) &", check_slopes),
     (layers.hidden_layer, "0.0, 1.0", "0.0, 2.0", check_model),
     (layers.networks, 'reward_units == "huberized"', "True", RELU),
     (model.block_gradient, ", reward_units=reward_units", "", RELU),
