@@ -128,6 +128,7 @@ def detached(mae, p, error, r, B):
         return None, size, p
     pays = (r != 0.0 if p.shape[-1] else np.ones(r.shape)).astype(error.dtype)
     s = np.maximum(mae, MIN_REWARD_ERROR).reshape(len(mae), -1, B)
+    # Not times ones, which changes no number but the order in which a copy is added up.
     e = (error * pays if p.shape[-1] else error).reshape(s.shape)
     scaled = e / s
     total, part = np.vecdot(e, e), np.vecdot(scaled, scaled)
