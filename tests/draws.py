@@ -110,8 +110,7 @@ def random_model(case, rng):
 def random_episode(case, rng):
     """o, a, u, r of shape (T, S, B, .); a is what u is squashed to."""
     o, u, r = (rng.standard_normal((case.T, case.S, case.B, F)) for F in (case.O, case.A, 1))
-    if case.reward_loss == "hurdle":  # which asks what a step pays, and if it does
-        r *= onp.random.default_rng(case.seed).random(r.shape) < 0.6
+    r *= onp.random.default_rng(case.seed).random(r.shape) < 0.6  # some steps pay nothing
     return o, model.squash(u, A_MAX), u, r
 
 

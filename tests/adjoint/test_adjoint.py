@@ -541,6 +541,8 @@ BUGS = [
     (model.detached, ".reshape(error.shape) * pays", ".reshape(error.shape)", HURDLE),
     (model.detached, "(error * pays if", "(error if", HURDLE),
     (model.paying_steps, "W2.shape[-1] < 3", "W2.shape[-1] < 4", HURDLE),
+    (model.paying_steps, "W2.shape[-1] < 3", "W2.shape[-1] < 2", WEIGHTED),
+    (model.paying_steps, "W2.shape[-1] < 3", "W2.shape[-1] < 1", check_model),
     (model.paying_steps, "np.maximum(paying, r.shape[2])", "paying", check_unpaid),
     (model.paying_steps, "r.shape[2])", "1)", check_unpaid),
     (policy.mean_of, "else slice(1)", "else slice(-1, None)",

@@ -73,7 +73,7 @@ def reward_errors(case):
     )
     x = {"y": y, "mae": 0.2 + 0.1 * mae, "p": p}  # some of them under 0.2
     x = {name: x[name] for name in names[case.reward_loss]}
-    r = r * (r > 0.0) if "p" in x else r  # some steps pay nothing
+    r = r * (r > 0.0)  # some steps pay nothing
     paying = onp.maximum((r != 0.0).sum(axis=(1, 2)), case.B) if "p" in x else r[0].size
 
     def text(x):
@@ -132,8 +132,7 @@ def fit(case):
     width = {"r": 1, "d": case.O, "f": case.H}[name]
     two = case._replace(B=2 * case.B)  # steps of B episodes
     h, a, target, h_m = drawn(two, case.H, case.A, width, case.H)
-    pays = name == "r" and case.reward_loss == "hurdle"
-    target = target * (target > 0.0) if pays else target
+    target = target * (target > 0.0) if name == "r" else target
     latent = name == "f" and case.transition == "latent"
     h_m = h_m if latent and case.shortcut else h_m[..., :0]
     alpha = ALPHAS["rdf".index(name)]

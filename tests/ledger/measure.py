@@ -27,7 +27,7 @@ CASES = (  # every switch both ways, few memories and many
     Case(T=6, k=9, N=2, encoder_N=3, count_from=1, lm_svg=True, gamma=0.9, scale=0.5,
          reward_loss="weighted", seed=12),
     Case(T=7, B=3, k=2, N=2, count_from=1, combine="add", reward_units="relu", seed=13),
-    Case(T=5, S=1, k=1, N=9, encoder_N=9, store="after", combine="add", seed=14),
+    Case(T=5, S=1, k=1, N=9, encoder_N=9, store="after", combine="add", seed=18),
     Case(T=8, k=3, N=4, encoder_N=4, scale=0.25, reward_loss="hurdle", seed=15),
     Case(T=5, S=1, B=1, k=1, rule="sab", N=2, reward_units="relu", seed=16),
     Case(T=7, A=2, k=2, N=3, transition="latent", scale=0.5, reward_loss="weighted", seed=17),

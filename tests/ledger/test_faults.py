@@ -32,6 +32,7 @@ MORE = [
     (attention.read_nothing, "onp.zeros(", "onp.ones("),
     (attention.pick, "== index", "!= index"),
     (model.init_model, "- onp.eye(H)", "+ onp.eye(H)"),
+    (model.init_model, "last=0.1", "last=1.0"),
     (model.init_model, "0.1 * rng", "1.0 * rng"),
     (model.encode, "a_tm1 = onp.zeros_like", "a_tm1 = onp.ones_like"),
     (model.combine, "concatenate((q_t, h_m)", "concatenate((h_m, q_t)"),
