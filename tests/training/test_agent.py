@@ -18,11 +18,9 @@ from lvgts_np.training.trainer import Trainer, join_seeds
 
 def make_agent(S=1, O=1, seed=0):
     rng = np.random.default_rng(seed)
-    made = [(init_model(rng, O, 1, 6, 8), init_policy(rng, 6, 1, 8)) for _ in range(S)]
-    phi, theta = (  # all random: little of what is read from memory is in a fresh latent
-        {name: x + 0.3 * rng.standard_normal(x.shape) for name, x in p.items()}
-        for p in map(join_seeds, zip(*made, strict=True))
-    )
+    phi = join_seeds([init_model(rng, O, 1, 6, 8) for _ in range(S)])
+    theta = join_seeds([init_policy(rng, 6, 1, 8) for _ in range(S)])
+    theta = {name: x + 0.3 * rng.standard_normal(x.shape) for name, x in theta.items()}
     return Agent(phi, theta, k=2, rule="paper", a_max=3.0)
 
 
